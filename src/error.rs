@@ -1,0 +1,110 @@
+//! The crate's one error type.
+//!
+//! A notebook prints an error's [`Display`](std::fmt::Display) form and nothing else, so each message is a whole
+//! sentence: what was given, what is needed, and what to do about it.
+
+use std::path::PathBuf;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong, said so that a reader knows what to change.
+///
+/// ```
+/// use mlnotes::Error;
+///
+/// let error = Error::domain("learning_rate", -0.1, "above 0, for instance 0.1");
+/// assert_eq!(error.to_string(), "`learning_rate` is -0.1, but it must be above 0, for instance 0.1");
+/// ```
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An array has the wrong number of axes or the wrong length along one of them.
+    #[error("`{arg}` has the shape {got:?}, but {expected} is needed")]
+    Shape {
+        /// The argument's name.
+        arg: &'static str,
+        /// The shape that would do, in words: `(samples, 4), as in training`.
+        expected: String,
+        /// The shape that came.
+        got: Vec<usize>,
+    },
+    /// A value lies outside what the method is defined for.
+    #[error("`{arg}` is {value}, but it must be {allowed}")]
+    Domain {
+        /// The argument's name.
+        arg: &'static str,
+        /// The value that came, as text.
+        value: String,
+        /// What would do, and the remedy.
+        allowed: String,
+    },
+    /// There is nothing to work on.
+    #[error("`{arg}` is empty: {remedy}")]
+    Empty {
+        /// The argument's name.
+        arg: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A number is NaN or infinite where finite numbers are needed.
+    #[error("`{arg}` holds {value} at {index:?}: remove such rows or fill them in first")]
+    NonFinite {
+        /// The argument's name.
+        arg: &'static str,
+        /// Where the first such number stands.
+        index: Vec<usize>,
+        /// The number.
+        value: f64,
+    },
+    /// An iteration reached its limit before its tolerance.
+    #[error(
+        "{method} stopped after {iterations} iterations with a residual of {residual:.3e}, above the tolerance \
+         {tolerance:.1e}: allow more iterations, loosen the tolerance, or rescale the data"
+    )]
+    NotConverged {
+        /// The method's name.
+        method: &'static str,
+        /// How many iterations ran.
+        iterations: usize,
+        /// How far from done it was.
+        residual: f64,
+        /// What it had to reach.
+        tolerance: f64,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it and what to do.
+        reason: String,
+    },
+    /// A figure could not be drawn.
+    #[error("the figure cannot be drawn: {0}")]
+    Figure(String),
+}
+
+impl Error {
+    /// An [`Error::Domain`] from a value that can be printed.
+    pub fn domain(arg: &'static str, value: impl std::fmt::Display, allowed: impl Into<String>) -> Self {
+        Self::Domain { arg, value: value.to_string(), allowed: allowed.into() }
+    }
+
+    /// An [`Error::Shape`] from the shape that came.
+    pub fn shape(arg: &'static str, expected: impl Into<String>, got: &[usize]) -> Self {
+        Self::Shape { arg, expected: expected.into(), got: got.to_vec() }
+    }
+
+    /// An [`Error::File`].
+    pub fn file(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Self::File { path: path.into(), reason: reason.into() }
+    }
+}
+
+/// `unwrap` in a cell prints `Debug`: show the sentence there too.
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
