@@ -1,0 +1,37 @@
+//! The process that runs the cells is this same program, started by evcxr. This is what it does before anything else.
+
+/// The environment variable with the memory limit in bytes.
+pub const MEMORY: &str = "MLNOTES_CELL_MEMORY";
+
+/// The memory a cell's process may use, if limited.
+pub fn memory_limit() -> Option<u64> {
+    std::env::var(MEMORY).ok()?.parse().ok()
+}
+
+/// To be called first in `main`: does not return in a process that evcxr started.
+pub fn hook() {
+    if std::env::var_os("EVCXR_IS_RUNTIME").is_some() {
+        limit_memory();
+        // evcxr asks for backtraces; through generated code they tell the reader nothing.
+        // SAFETY: no other thread has been started yet.
+        unsafe { std::env::set_var("RUST_BACKTRACE", "0") };
+    }
+    evcxr::runtime_hook();
+}
+
+/// An endless allocation then aborts the cell's process and leaves the machine usable.
+#[cfg(target_os = "linux")]
+fn limit_memory() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    if let Some(bytes) = memory_limit() {
+        // Data, not address space: drivers and allocators reserve far more addresses than they use.
+        let limit = Rlimit { current: Some(bytes), maximum: getrlimit(Resource::Data).maximum };
+        if let Err(error) = setrlimit(Resource::Data, limit) {
+            eprintln!("the memory limit could not be set: {error}");
+        }
+    }
+}
+
+/// Other systems do not enforce such a limit.
+#[cfg(not(target_os = "linux"))]
+fn limit_memory() {}

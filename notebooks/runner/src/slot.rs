@@ -1,0 +1,121 @@
+//! Where do sessions compile? Each needs a folder of its own, kept warm between sessions.
+//!
+//! A slot is a folder with a compiled library in it and a lock beside it. A session takes the first free one; a new
+//! one starts as a copy of a warm one, so that the library's dependencies are compiled once.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The environment variable naming the folder that holds the slots; a registered kernel carries it.
+pub const HOME: &str = "MLNOTES_NOTEBOOKS_HOME";
+
+/// Every crate that a cell uses is fully optimised, ours included; only the cell's own code is not.
+const CARGO_CONFIG: &str = "[profile.dev.package.\"*\"]\nopt-level = 3\ncodegen-units = 16\n";
+
+/// A compile folder held by this process until dropped.
+pub struct Slot {
+    /// The folder, `EVCXR_TMPDIR`.
+    pub path: PathBuf,
+    _lock: File,
+}
+
+/// The folder that holds the slots: beside the build's profiles, so that one `cargo clean` clears both.
+pub fn home() -> PathBuf {
+    if let Some(home) = std::env::var_os(HOME) {
+        return home.into();
+    }
+    let exe = std::env::current_exe().unwrap_or_default();
+    let profile = exe.ancestors().find(|dir| dir.ends_with("debug") || dir.ends_with("release"));
+    match profile.and_then(Path::parent) {
+        Some(target) => target.join("notebooks"),
+        None => std::env::temp_dir().join("mlnotes-notebooks"),
+    }
+}
+
+impl Slot {
+    /// Takes the first free slot below `home`, with the dependency versions of `cargo_lock`.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn take(home: &Path, cargo_lock: Option<&Path>) -> io::Result<Self> {
+        fs::create_dir_all(home.join(".cargo"))?;
+        write_if_changed(&home.join(".cargo/config.toml"), CARGO_CONFIG)?;
+        for number in 0.. {
+            let lock = File::create(home.join(format!("slot-{number}.lock")))?;
+            if lock.try_lock().is_err() {
+                continue;
+            }
+            let slot = Self { path: home.join(format!("slot-{number}")), _lock: lock };
+            slot.prepare(home, cargo_lock)?;
+            return Ok(slot);
+        }
+        unreachable!("the numbers do not end")
+    }
+
+    fn prepare(&self, home: &Path, cargo_lock: Option<&Path>) -> io::Result<()> {
+        let target = self.path.join("target");
+        if !target.exists()
+            && let Some(warm) = warm_target(home, &target)
+        {
+            copy_tree(&warm, &target)?;
+        }
+        fs::create_dir_all(&self.path)?;
+        // A path dependency's own lock file is ignored by cargo; as the slot's, its versions hold.
+        if let Some(lock) = cargo_lock.filter(|lock| lock.exists()) {
+            fs::copy(lock, self.path.join("Cargo.lock"))?;
+        }
+        Ok(())
+    }
+
+    /// Tells evcxr, in this process, to work here and to read no configuration but its defaults.
+    pub fn enter(&self) {
+        // SAFETY: called first in `main`, before any thread is started.
+        unsafe {
+            std::env::set_var("EVCXR_TMPDIR", &self.path);
+            std::env::set_var("EVCXR_CONFIG_DIR", self.path.join("config"));
+            // With evcxr's own build settings an incremental build switched off kills every cell.
+            std::env::remove_var("CARGO_INCREMENTAL");
+            std::env::remove_var("CARGO_TARGET_DIR");
+            // The allocator's defaults return memory to the system at every turn; keeping it makes array work in
+            // cells several times faster (read by glibc when the cells' process starts, ignored elsewhere).
+            std::env::set_var("MALLOC_MMAP_THRESHOLD_", "33554432");
+            std::env::set_var("MALLOC_TRIM_THRESHOLD_", "1073741824");
+        }
+    }
+}
+
+/// The compiled folder of another slot.
+fn warm_target(home: &Path, except: &Path) -> Option<PathBuf> {
+    let slots = fs::read_dir(home).ok()?.flatten().map(|entry| entry.path().join("target"));
+    slots.filter(|target| target != except).find(|target| target.join("debug").exists() || target.is_dir())
+}
+
+/// Copies files with their times: cargo compares them. Links within the tree do not occur.
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let (entry, name) = (entry.as_ref().map_err(clone)?.path(), entry.as_ref().map_err(clone)?.file_name());
+        // What another session is writing this moment is only its own cells.
+        if entry.is_dir() {
+            if name != "incremental" {
+                copy_tree(&entry, &to.join(name))?;
+            }
+        } else if fs::copy(&entry, to.join(&name)).is_ok() {
+            let times = fs::FileTimes::new().set_modified(entry.metadata()?.modified()?);
+            File::options().append(true).open(to.join(&name))?.set_times(times)?;
+        }
+    }
+    Ok(())
+}
+
+fn clone(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), error.to_string())
+}
+
+fn write_if_changed(path: &Path, text: &str) -> io::Result<()> {
+    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    fs::write(path, text)
+}
