@@ -35,3 +35,14 @@ fn limit_memory() {
 /// Other systems do not enforce such a limit.
 #[cfg(not(target_os = "linux"))]
 fn limit_memory() {}
+
+/// The machine's memory in bytes, where that can be asked.
+pub fn machine_memory() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        let info = rustix::system::sysinfo();
+        return Some(info.totalram as u64 * u64::from(info.mem_unit));
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}

@@ -148,7 +148,8 @@ struct Printed {
     sink: Box<Sink>,
     bytes: usize,
     limit: usize,
-    /// Standard error, kept for the failure's message.
+    /// Standard error, kept for the failure's message. Panics among it are passed on only once it is clear that the
+    /// cell survived them (`catch_unwind`, another thread): else they are the failure itself.
     errors: Vec<String>,
 }
 
@@ -226,9 +227,9 @@ impl Session {
                     outcome.failure = Some(stopped.unwrap_or_else(|| failed_quietly(&errors)));
                 }
             }
-            Err(evcxr::Error::CompilationErrors(errors)) => {
-                let traceback = diagnostic::render(&errors, &source, usize::from(guarded));
-                let message = errors.first().map(evcxr::CompilationError::message).unwrap_or_default();
+            Err(evcxr::Error::CompilationErrors(problems)) => {
+                let traceback = diagnostic::render(&problems, &source, usize::from(guarded));
+                let message = problems.first().map(evcxr::CompilationError::message).unwrap_or_default();
                 outcome.failure = Some(Failure { kind: Kind::Compile, message, traceback });
             }
             Err(evcxr::Error::SubprocessTerminated(status)) => {
@@ -237,6 +238,9 @@ impl Session {
                 let _ = self.context.execute(SET_UP);
             }
             Err(error) => outcome.failure = Some(Failure::new(Kind::Compile, error.to_string())),
+        }
+        if !matches!(outcome.failure, Some(Failure { kind: Kind::Panic, .. })) {
+            lock(&self.printed).pass_panics(&errors);
         }
         outcome
     }
@@ -266,6 +270,12 @@ impl Printed {
         self.errors.clear();
     }
 
+    fn pass_panics(&mut self, errors: &[String]) {
+        for message in errors.iter().filter_map(|line| line.strip_prefix(PANIC)) {
+            (self.sink)(Stream::Stderr, &format!("panicked: {message}"));
+        }
+    }
+
     /// Passes a line on; true if the cell has now printed too much.
     fn take(&mut self, stream: Stream, line: &str) -> bool {
         let before = self.bytes;
@@ -277,18 +287,21 @@ impl Printed {
             return true;
         }
         if stream == Stream::Stderr {
+            // The standard library's advice after an abort: there is no backtrace to be had here.
+            if line.starts_with("note: run with `RUST_BACKTRACE") {
+                return false;
+            }
             self.errors.push(line.to_owned());
         }
-        match line.strip_prefix(PANIC) {
-            Some(message) => (self.sink)(stream, &format!("panicked: {message}")),
-            None => (self.sink)(stream, line),
+        if stream == Stream::Stdout || !line.starts_with(PANIC) {
+            (self.sink)(stream, line);
         }
         false
     }
 }
 
 /// A poisoned lock here means that printing panicked: the data are plain text and still good.
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

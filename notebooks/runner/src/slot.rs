@@ -13,6 +13,9 @@ pub const HOME: &str = "MLNOTES_NOTEBOOKS_HOME";
 /// Every crate that a cell uses is fully optimised, ours included; only the cell's own code is not.
 const CARGO_CONFIG: &str = "[profile.dev.package.\"*\"]\nopt-level = 3\ncodegen-units = 16\n";
 
+/// The file that marks a slot with a compiled library.
+const WARM: &str = "warm";
+
 /// A compile folder held by this process until dropped.
 pub struct Slot {
     /// The folder, `EVCXR_TMPDIR`.
@@ -56,9 +59,9 @@ impl Slot {
     fn prepare(&self, home: &Path, cargo_lock: Option<&Path>) -> io::Result<()> {
         let target = self.path.join("target");
         if !target.exists()
-            && let Some(warm) = warm_target(home, &target)
+            && let Some(warm) = warm_slot(home)
         {
-            copy_tree(&warm, &target)?;
+            copy_tree(&warm.join("target"), &target)?;
         }
         fs::create_dir_all(&self.path)?;
         // A path dependency's own lock file is ignored by cargo; as the slot's, its versions hold.
@@ -66,6 +69,12 @@ impl Slot {
             fs::copy(lock, self.path.join("Cargo.lock"))?;
         }
         Ok(())
+    }
+
+    /// Records that the library has been compiled here, so that new slots may start as copies.
+    pub fn mark_warm(&self) {
+        // Without the mark the next slot is only slower to start.
+        let _ = fs::write(self.path.join(WARM), "");
     }
 
     /// Tells evcxr, in this process, to work here and to read no configuration but its defaults.
@@ -85,17 +94,28 @@ impl Slot {
     }
 }
 
-/// The compiled folder of another slot.
-fn warm_target(home: &Path, except: &Path) -> Option<PathBuf> {
-    let slots = fs::read_dir(home).ok()?.flatten().map(|entry| entry.path().join("target"));
-    slots.filter(|target| target != except).find(|target| target.join("debug").exists() || target.is_dir())
+/// The sentence for a slot that could not be made.
+pub fn cannot_prepare(error: &io::Error) -> String {
+    format!("the folder for compiling cells, {}, cannot be prepared: {error}; {HOME} can name another", home().display())
+}
+
+/// Whether the library has been compiled here for cells.
+pub fn is_warm(home: &Path) -> bool {
+    warm_slot(home).is_some()
+}
+
+/// A slot in which the library has been compiled.
+fn warm_slot(home: &Path) -> Option<PathBuf> {
+    let slots = fs::read_dir(home).ok()?.flatten().map(|entry| entry.path());
+    slots.filter(|slot| slot.join(WARM).exists()).min()
 }
 
 /// Copies files with their times: cargo compares them. Links within the tree do not occur.
 fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
-        let (entry, name) = (entry.as_ref().map_err(clone)?.path(), entry.as_ref().map_err(clone)?.file_name());
+        let entry = entry?;
+        let (name, entry) = (entry.file_name(), entry.path());
         // What another session is writing this moment is only its own cells.
         if entry.is_dir() {
             if name != "incremental" {
@@ -107,10 +127,6 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn clone(error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), error.to_string())
 }
 
 fn write_if_changed(path: &Path, text: &str) -> io::Result<()> {

@@ -1,0 +1,85 @@
+//! Where is what in the checkout?
+
+use std::path::{Path, PathBuf};
+
+/// The checkout that the command works on.
+pub struct Project {
+    /// The folder with the library's Cargo.toml.
+    pub root: PathBuf,
+}
+
+impl Project {
+    /// The checkout around the current directory, else the one this program was built from.
+    pub fn find() -> Self {
+        let here = std::env::current_dir().unwrap_or_default();
+        let is_root = |dir: &&Path| dir.join("notebooks/runner/Cargo.toml").exists();
+        let built_from = || Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."));
+        Self { root: here.ancestors().find(is_root).unwrap_or_else(built_from).to_owned() }
+    }
+
+    /// The folder with the notebooks.
+    pub fn notebooks(&self) -> PathBuf {
+        self.root.join("notebooks")
+    }
+
+    /// The versions that every build here uses.
+    pub fn cargo_lock(&self) -> PathBuf {
+        self.root.join("Cargo.lock")
+    }
+
+    /// Where the book goes: `target/book`, wherever the target folder is.
+    pub fn book(&self) -> PathBuf {
+        match crate::slot::home().parent() {
+            Some(target) if target.ends_with("target") => target.join("book"),
+            _ => self.root.join("target/book"),
+        }
+    }
+
+    /// All notebooks, by name.
+    ///
+    /// # Errors
+    /// A sentence, if there are none.
+    pub fn all(&self) -> Result<Vec<PathBuf>, String> {
+        let folder = self.notebooks();
+        let entries = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let mut paths: Vec<PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "ipynb"))
+            .collect();
+        paths.sort();
+        if paths.is_empty() { Err(format!("{}: no notebooks here", folder.display())) } else { Ok(paths) }
+    }
+
+    /// The notebooks that `names` mean: names with or without `.ipynb`, their beginnings (`01`), or paths. All, if none
+    /// is given.
+    ///
+    /// # Errors
+    /// A sentence with the choices, for a name that means nothing.
+    pub fn select(&self, names: &[String]) -> Result<Vec<PathBuf>, String> {
+        if names.is_empty() {
+            return self.all();
+        }
+        names.iter().map(|wanted| self.find_notebook(wanted)).collect()
+    }
+
+    fn find_notebook(&self, wanted: &str) -> Result<PathBuf, String> {
+        let as_path = Path::new(wanted);
+        if as_path.exists() || as_path.components().count() > 1 {
+            // What is wrong with it is said when it is read.
+            return std::path::absolute(as_path).map_err(|error| format!("{wanted}: {error}"));
+        }
+        let all = self.all()?;
+        let stem = wanted.trim_end_matches(".ipynb");
+        let exact = all.iter().find(|path| name(path) == stem);
+        exact.or_else(|| all.iter().find(|path| name(path).starts_with(stem))).cloned().ok_or_else(|| {
+            let choices: Vec<String> = all.iter().map(|path| name(path)).collect();
+            format!("no notebook `{wanted}`: there are {}", choices.join(", "))
+        })
+    }
+}
+
+/// A notebook's name: its file's, without the ending.
+pub fn name(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,0 +1,102 @@
+//! Did the notebook do what it claims? The ledger's last line, and the committed outputs against today's.
+
+use similar::{ChangeTag, TextDiff};
+
+use crate::notebook::{Cell, Output};
+
+/// The checks that a notebook's last line reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checks {
+    /// How many passed.
+    pub passed: usize,
+    /// How many there were.
+    pub total: usize,
+}
+
+/// The line `CHECKS n/n` in the outputs of a notebook's last code cell.
+///
+/// # Errors
+/// A sentence, if it is missing, empty or short.
+pub fn checks(outputs: &[Output]) -> Result<Checks, String> {
+    let texts = outputs.iter().filter_map(|output| match output {
+        Output::Stream { name, text } if name == "stdout" => Some(text),
+        Output::Data { data } => data.get("text/plain"),
+        _ => None,
+    });
+    let Some(checks) = texts.flat_map(|text| text.lines()).filter_map(parse).last() else {
+        return Err("the last cell shows no line `CHECKS n/n`: end the notebook with its ledger".to_owned());
+    };
+    match checks {
+        Checks { total: 0, .. } => Err("CHECKS 0/0: the ledger holds no check".to_owned()),
+        Checks { passed, total } if passed != total => {
+            Err(format!("CHECKS {passed}/{total}: {} failed", total.saturating_sub(passed)))
+        }
+        checks => Ok(checks),
+    }
+}
+
+fn parse(line: &str) -> Option<Checks> {
+    let (passed, total) = line.trim().strip_prefix("CHECKS ")?.split_once('/')?;
+    Some(Checks { passed: passed.parse().ok()?, total: total.parse().ok()? })
+}
+
+/// The text of a cell's outputs: what a reader reads. Pictures are left out, as their last digits may depend on the
+/// machine.
+fn text(outputs: &[Output]) -> String {
+    let mut text = String::new();
+    for output in outputs {
+        match output {
+            Output::Stream { name, text: printed } => text += &format!("[{name}]\n{printed}"),
+            Output::Data { data } => {
+                for (mime, content) in data.iter().filter(|(mime, _)| !mime.starts_with("image/")) {
+                    text += &format!("[{mime}]\n{content}\n");
+                }
+            }
+            Output::Error { name, traceback, .. } => text += &format!("[{name}]\n{}\n", traceback.join("\n")),
+        }
+    }
+    text
+}
+
+/// How a cell's outputs differ from the committed ones, as a few lines of a diff; nothing if their text is the same.
+pub fn difference(cell: &Cell<'_>, now: &[Output]) -> Option<String> {
+    let (committed, now) = (text(&cell.outputs()), text(now));
+    if committed == now {
+        return None;
+    }
+    let diff = TextDiff::from_lines(&committed, &now);
+    let changes = diff.iter_all_changes().filter_map(|change| {
+        let sign = match change.tag() {
+            ChangeTag::Delete => '-',
+            ChangeTag::Insert => '+',
+            ChangeTag::Equal => return None,
+        };
+        let line: String = change.value().trim_end().chars().take(160).collect();
+        Some(format!("    {sign} {line}"))
+    });
+    Some(changes.take(12).collect::<Vec<_>>().join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(text: &str) -> Vec<Output> {
+        vec![Output::Stream { name: "stdout".into(), text: text.into() }]
+    }
+
+    #[test]
+    fn a_ledger_must_be_there_and_full() {
+        assert_eq!(checks(&printed("a\nCHECKS 3/3\n")), Ok(Checks { passed: 3, total: 3 }));
+        for wrong in ["", "CHECKS 0/0", "CHECKS 2/3", "CHECKS 3", "xCHECKS 3/3", "CHECKS a/a", "CHECKS -1/-1"] {
+            assert!(checks(&printed(wrong)).is_err(), "{wrong}");
+        }
+        let on_stderr = vec![Output::Stream { name: "stderr".into(), text: "CHECKS 1/1".into() }];
+        assert!(checks(&on_stderr).is_err());
+    }
+
+    #[test]
+    fn the_last_ledger_counts() {
+        assert!(checks(&printed("CHECKS 3/3\nCHECKS 2/3")).is_err());
+    }
+}
