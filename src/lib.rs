@@ -1,6 +1,12 @@
 //! Machine-learning study notes as tested Rust.
 
+pub mod data;
 pub mod error;
+pub mod linear;
+pub mod metrics;
+pub mod mlp;
 pub mod prelude;
+pub mod random;
+mod validate;
 
 pub use error::{Error, Result};

@@ -1,0 +1,43 @@
+//! Where do samples come from, and how are they made ready?
+//!
+//! | piece | what it does |
+//! | --- | --- |
+//! | [`iris`](fn@iris) | 150 flowers, embedded |
+//! | [`train_test_split`] | splits at random, row for row as scikit-learn does |
+//! | [`Standardizer`] | mean 0 and standard deviation 1, by the training rows alone |
+//! | [`Reference`] | reads the expected values in `data/reference` |
+
+mod iris;
+mod reference;
+mod scale;
+mod split;
+
+use ndarray::{Array1, Array2};
+
+pub use iris::iris;
+pub use reference::Reference;
+pub use scale::Standardizer;
+pub use split::{Split, split_rows, train_test_split};
+
+/// Labelled samples: one row of `features` and one entry of `targets` each.
+#[derive(Clone, PartialEq)]
+pub struct Dataset {
+    /// (samples, features).
+    pub features: Array2<f64>,
+    /// (samples): the class of each, an index into `target_names`.
+    pub targets: Array1<usize>,
+    /// One name per column.
+    pub feature_names: Vec<String>,
+    /// One name per class.
+    pub target_names: Vec<String>,
+}
+
+/// One line: the numbers themselves are a field away.
+impl std::fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (samples, features) = self.features.dim();
+        let (columns, classes) = (self.feature_names.join(", "), self.target_names.join(", "));
+        write!(f, "Dataset: {samples} samples, {features} features ({columns}), ")?;
+        write!(f, "{} classes ({classes})", self.target_names.len())
+    }
+}

@@ -1,0 +1,59 @@
+//! How good are the answers?
+
+use std::collections::BTreeSet;
+
+use ndarray::{Array2, ArrayRef1};
+
+use crate::{Error, Result, validate};
+
+/// The share of answers that are right.
+///
+/// # Errors
+/// [`Error::Empty`] without answers, [`Error::Shape`] when the lengths differ.
+///
+/// ```
+/// use mlnotes::prelude::*;
+///
+/// assert_eq!(accuracy(&array![0, 1, 2, 2], &array![0, 1, 1, 2])?, 0.75);
+/// assert!(accuracy(&array![0, 1], &array![0]).is_err());
+/// # Ok::<(), mlnotes::Error>(())
+/// ```
+pub fn accuracy<T: PartialEq>(truth: &ArrayRef1<T>, predicted: &ArrayRef1<T>) -> Result<f64> {
+    check_lengths(truth, predicted)?;
+    let right = truth.iter().zip(predicted).filter(|(truth, answer)| truth == answer).count();
+    Ok(right as f64 / truth.len() as f64)
+}
+
+/// How often class i (row) was answered as class j (column); classes are counted from 0 to the largest that occurs.
+///
+/// # Errors
+/// As [`accuracy`], and [`Error::Domain`] for a class number so large that classes are surely not counted from 0.
+///
+/// ```
+/// use mlnotes::prelude::*;
+///
+/// let counts = confusion_matrix(&array![0, 1, 1, 1], &array![0, 1, 0, 1])?;
+/// assert_eq!(counts, array![[1, 0], [1, 2]]); // one of class 1 was taken for class 0
+/// # Ok::<(), mlnotes::Error>(())
+/// ```
+pub fn confusion_matrix(truth: &ArrayRef1<usize>, predicted: &ArrayRef1<usize>) -> Result<Array2<usize>> {
+    check_lengths(truth, predicted)?;
+    let seen: BTreeSet<usize> = truth.iter().chain(predicted).copied().collect();
+    let largest = seen.last().copied().unwrap_or(0);
+    if largest >= 1000.max(2 * truth.len()) {
+        let allowed = "a class counted from 0: number the classes 0, 1, 2, … first";
+        return Err(Error::domain("class", largest, allowed));
+    }
+    let mut counts = Array2::zeros((largest + 1, largest + 1));
+    for (&truth, &answer) in truth.iter().zip(predicted) {
+        counts[[truth, answer]] += 1;
+    }
+    Ok(counts)
+}
+
+fn check_lengths<T>(truth: &ArrayRef1<T>, predicted: &ArrayRef1<T>) -> Result<()> {
+    if truth.is_empty() {
+        return Err(Error::Empty { arg: "truth", remedy: "give at least one answer to judge" });
+    }
+    validate::one_per_row("predicted", predicted.shape(), truth.len())
+}

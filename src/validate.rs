@@ -1,0 +1,56 @@
+//! The questions that every public function asks of its input.
+
+use ndarray::{ArrayRef, ArrayRef2, Dimension};
+
+use crate::{Error, Result};
+
+/// No NaN, no infinity.
+pub(crate) fn finite<D: Dimension>(arg: &'static str, array: &ArrayRef<f64, D>) -> Result<()> {
+    match array.view().into_dyn().indexed_iter().find(|(_, value)| !value.is_finite()) {
+        None => Ok(()),
+        Some((index, &value)) => Err(Error::NonFinite { arg, index: index.as_array_view().to_vec(), value }),
+    }
+}
+
+/// A matrix of finite numbers with at least one row and one column.
+pub(crate) fn samples(arg: &'static str, x: &ArrayRef2<f64>) -> Result<()> {
+    if x.nrows() == 0 {
+        return Err(Error::Empty { arg, remedy: "give at least one row, one sample per row" });
+    }
+    if x.ncols() == 0 {
+        return Err(Error::Empty { arg, remedy: "give at least one column, one feature per column" });
+    }
+    finite(arg, x)
+}
+
+/// As many columns as the model was made for.
+pub(crate) fn columns(arg: &'static str, x: &ArrayRef2<f64>, needed: usize) -> Result<()> {
+    if x.ncols() == needed {
+        return Ok(());
+    }
+    Err(Error::shape(arg, format!("(samples, {needed}), the width of the training data,"), x.shape()))
+}
+
+/// One entry per row of the samples.
+pub(crate) fn one_per_row(arg: &'static str, got: &[usize], rows: usize) -> Result<()> {
+    if got.first() == Some(&rows) {
+        return Ok(());
+    }
+    Err(Error::shape(arg, format!("{rows} along the first axis, one entry per sample,"), got))
+}
+
+/// Above 0 and finite.
+pub(crate) fn positive(arg: &'static str, value: f64, example: &str) -> Result<()> {
+    if value > 0.0 && value.is_finite() {
+        return Ok(());
+    }
+    Err(Error::domain(arg, value, format!("above 0 and finite, for instance {example}")))
+}
+
+/// At least 1.
+pub(crate) fn at_least_one(arg: &'static str, value: usize) -> Result<()> {
+    if value > 0 {
+        return Ok(());
+    }
+    Err(Error::domain(arg, value, "at least 1"))
+}
