@@ -250,6 +250,7 @@ impl Session {
     }
 
     fn command(&mut self, code: &str) -> Result<(), String> {
+        pin_versions_for(code);
         self.context.execute(code).map(drop).map_err(|error| start_error(&error.to_string()))
     }
 
@@ -287,6 +288,7 @@ impl Session {
             code.into_owned()
         };
 
+        pin_versions_for(&source);
         *lock(&self.stopper.cell) = Running { number: Some(self.count), ..Running::default() };
         let result = self.context.execute(&source);
         let Running { reason, killed, .. } = std::mem::take(&mut *lock(&self.stopper.cell));
@@ -388,6 +390,12 @@ impl Printed {
 /// A poisoned lock here means that printing panicked: the data are plain text and still good.
 pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn pin_versions_for(code: &str) {
+    if code.lines().any(|line| line.trim_start().starts_with(":dep")) {
+        crate::slot::pin_versions();
+    }
 }
 
 /// A cell's `:dep` lines with absolute paths: then evcxr sees that it has the dependency, and asks cargo nothing.

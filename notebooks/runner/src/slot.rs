@@ -13,6 +13,8 @@ pub const HOME: &str = "MLNOTES_NOTEBOOKS_HOME";
 /// Every crate that a cell uses is fully optimised, ours included; only the cell's own code is not.
 const CARGO_CONFIG: &str = "[profile.dev.package.\"*\"]\nopt-level = 3\ncodegen-units = 16\n";
 
+/// The project's lock file, kept in the slot.
+const PINNED: &str = "pinned.lock";
 /// The file that marks a slot with a compiled library.
 const WARM: &str = "warm";
 
@@ -64,9 +66,8 @@ impl Slot {
             copy_tree(&warm.join("target"), &target)?;
         }
         fs::create_dir_all(&self.path)?;
-        // A path dependency's own lock file is ignored by cargo; as the slot's, its versions hold.
         if let Some(lock) = cargo_lock.filter(|lock| lock.exists()) {
-            fs::copy(lock, self.path.join("Cargo.lock"))?;
+            fs::copy(lock, self.path.join(PINNED))?;
         }
         Ok(())
     }
@@ -86,11 +87,22 @@ impl Slot {
             // With evcxr's own build settings an incremental build switched off kills every cell.
             std::env::remove_var("CARGO_INCREMENTAL");
             std::env::remove_var("CARGO_TARGET_DIR");
+            // mimalloc (this program's, not the cells') would count a gigabyte that nobody uses against their memory.
+            std::env::set_var("MIMALLOC_ARENA_EAGER_COMMIT", "0");
             // The allocator's defaults return memory to the system at every turn; keeping it makes array work in
             // cells several times faster (read by glibc when the cells' process starts, ignored elsewhere).
             std::env::set_var("MALLOC_MMAP_THRESHOLD_", "33554432");
             std::env::set_var("MALLOC_TRIM_THRESHOLD_", "1073741824");
         }
+    }
+}
+
+/// Makes the project's versions hold for the next resolution, which then needs no network. A path dependency's own lock
+/// file is ignored by cargo, and evcxr's first build empties the slot's: so before every `:dep`.
+pub fn pin_versions() {
+    if let Some(slot) = std::env::var_os("EVCXR_TMPDIR").map(PathBuf::from) {
+        // Without the file cargo resolves anew, which is slower and no error.
+        let _ = fs::copy(slot.join(PINNED), slot.join("Cargo.lock"));
     }
 }
 
