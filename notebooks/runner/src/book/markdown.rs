@@ -134,9 +134,9 @@ impl<'e> Writer<'_, '_, 'e> {
 
     fn text(&mut self, text: CowStr<'e>) {
         if text.contains("\\begin{") || text.contains("$$") {
-            let start: String = text.trim().chars().take(40).collect();
+            let start = start(&text);
             self.chapter
-                .fault(format!("{start:?} looks like a formula outside of `$…$`: put `$$` before and after it"));
+                .fault(format!("`{start}` looks like a formula outside of `$…$`: put `$$` before and after it"));
         }
         if self.is_alt || !has_han(&text) {
             self.out.push(Event::Text(text));
@@ -154,7 +154,7 @@ impl<'e> Writer<'_, '_, 'e> {
             Ok(math) if mode == DisplayMode::Block => format!("<span class=\"formula\">{math}</span>"),
             Ok(math) => math,
             Err(error) => {
-                self.chapter.fault(format!("the formula `{}` cannot be read ({error})", tex.trim()));
+                self.chapter.fault(format!("the formula `{}` cannot be read ({error})", start(tex)));
                 format!("<code class=\"fault\" title=\"{}\">{}</code>", Escape(&error), Escape(tex))
             }
         };
@@ -282,6 +282,13 @@ fn unused_id(taken: &mut BTreeSet<String>, text: &str) -> String {
         id = format!("{base}-{number}");
     }
     id
+}
+
+/// Enough of a text to find it again.
+fn start(text: &str) -> String {
+    let mut chars = text.trim().chars();
+    let start: String = chars.by_ref().take(60).collect();
+    if chars.next().is_none() { start } else { start + "…" }
 }
 
 /// An id as a URL's fragment.
