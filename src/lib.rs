@@ -1,5 +1,7 @@
 //! Machine-learning study notes as tested Rust.
 
+pub mod check;
+pub mod display;
 pub mod error;
 pub mod prelude;
 
