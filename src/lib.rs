@@ -1,6 +1,8 @@
 //! Machine-learning study notes as tested Rust.
 
+pub mod check;
 pub mod data;
+pub mod display;
 pub mod error;
 pub mod linear;
 pub mod metrics;

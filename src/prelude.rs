@@ -1,5 +1,7 @@
 //! Everything a notebook cell needs: `use mlnotes::prelude::*;`.
 
+pub use crate::check::{Checks, Tolerance};
+pub use crate::display::{Card, ConfusionMatrix, Show, Table};
 pub use ndarray::{Array1, Array2, Array3, Axis, array, s};
 
 pub use crate::data::{Dataset, Reference, Split, Standardizer, iris, train_test_split};

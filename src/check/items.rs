@@ -1,0 +1,151 @@
+//! One view of everything that can be compared: a shape, and the elements in row-major order.
+
+use ndarray::{ArrayBase, Data, Dimension};
+use std::fmt::Debug;
+
+/// A value, a list or an array of any number of dimensions, as its shape and its elements.
+///
+/// ```
+/// use mlnotes::check::Items;
+///
+/// assert_eq!(3.0.shape(), Some(vec![]));
+/// assert_eq!(vec![[1, 2, 3], [4, 5, 6]].shape(), Some(vec![2, 3]));
+/// assert_eq!(vec![vec![1], vec![2, 3]].shape(), None); // ragged
+/// assert_eq!(ndarray::array![[1, 2], [3, 4]].items(), [1, 2, 3, 4]);
+/// ```
+pub trait Items {
+    /// The innermost element.
+    type Item: Clone + Debug;
+
+    /// The length along each axis, empty for a single value; `None` if rows differ in shape.
+    fn shape(&self) -> Option<Vec<usize>>;
+
+    /// The elements, the last axis varying fastest.
+    fn items(&self) -> Vec<Self::Item>;
+}
+
+macro_rules! single {
+    ($($type:ty),*) => {$(
+        impl Items for $type {
+            type Item = $type;
+
+            fn shape(&self) -> Option<Vec<usize>> {
+                Some(Vec::new())
+            }
+
+            fn items(&self) -> Vec<$type> {
+                vec![self.clone()]
+            }
+        }
+    )*};
+}
+
+single!(f64, f32, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, bool, char, String, ());
+
+impl Items for str {
+    type Item = String;
+
+    fn shape(&self) -> Option<Vec<usize>> {
+        Some(Vec::new())
+    }
+
+    fn items(&self) -> Vec<String> {
+        vec![self.to_string()]
+    }
+}
+
+impl<T: Clone + Debug> Items for Option<T> {
+    type Item = Option<T>;
+
+    fn shape(&self) -> Option<Vec<usize>> {
+        Some(Vec::new())
+    }
+
+    fn items(&self) -> Vec<Option<T>> {
+        vec![self.clone()]
+    }
+}
+
+impl<A: Clone + Debug, B: Clone + Debug> Items for (A, B) {
+    type Item = (A, B);
+
+    fn shape(&self) -> Option<Vec<usize>> {
+        Some(Vec::new())
+    }
+
+    fn items(&self) -> Vec<(A, B)> {
+        vec![self.clone()]
+    }
+}
+
+/// The shape of a list of parts: its length, then the parts' common shape.
+fn stack(mut parts: impl ExactSizeIterator<Item = Option<Vec<usize>>>) -> Option<Vec<usize>> {
+    let length = parts.len();
+    let inner = parts.next().unwrap_or(Some(Vec::new()))?;
+    let same = parts.all(|part| part.as_ref() == Some(&inner));
+    same.then(|| std::iter::once(length).chain(inner).collect())
+}
+
+impl<T: Items> Items for [T] {
+    type Item = T::Item;
+
+    fn shape(&self) -> Option<Vec<usize>> {
+        stack(self.iter().map(Items::shape))
+    }
+
+    fn items(&self) -> Vec<T::Item> {
+        self.iter().flat_map(Items::items).collect()
+    }
+}
+
+impl<T: Items, const N: usize> Items for [T; N] {
+    type Item = T::Item;
+
+    fn shape(&self) -> Option<Vec<usize>> {
+        self.as_slice().shape()
+    }
+
+    fn items(&self) -> Vec<T::Item> {
+        self.as_slice().items()
+    }
+}
+
+impl<T: Items> Items for Vec<T> {
+    type Item = T::Item;
+
+    fn shape(&self) -> Option<Vec<usize>> {
+        self.as_slice().shape()
+    }
+
+    fn items(&self) -> Vec<T::Item> {
+        self.as_slice().items()
+    }
+}
+
+impl<T: Items + ?Sized> Items for &T {
+    type Item = T::Item;
+
+    fn shape(&self) -> Option<Vec<usize>> {
+        (**self).shape()
+    }
+
+    fn items(&self) -> Vec<T::Item> {
+        (**self).items()
+    }
+}
+
+impl<S, D> Items for ArrayBase<S, D>
+where
+    S: Data<Elem: Clone + Debug>,
+    D: Dimension,
+{
+    type Item = S::Elem;
+
+    fn shape(&self) -> Option<Vec<usize>> {
+        Some(ArrayBase::shape(self).to_vec())
+    }
+
+    fn items(&self) -> Vec<S::Elem> {
+        self.iter().cloned().collect()
+    }
+}
