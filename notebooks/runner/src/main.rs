@@ -1,5 +1,6 @@
 //! Executes, checks, serves and publishes the notebooks of mlnotes.
 
+mod book;
 mod diagnostic;
 mod kernel;
 mod lab;
@@ -36,6 +37,8 @@ struct Cli {
 enum Command {
     /// Execute notebooks, require every check in them to pass, write their outputs and the book.
     Run(RunArgs),
+    /// Render the notebooks as they are, with their outputs, into a site that opens in any browser.
+    Book,
     /// Register the notebooks' kernel with Jupyter, remove it, or say in what state it is.
     #[command(subcommand)]
     Kernel(KernelCommand),
@@ -121,11 +124,34 @@ impl RunArgs {
     }
 }
 
+/// Executes the notebooks, and renders the book if any of the project's own have been written.
+fn run_and_publish(project: &Project, options: &run::Options) -> Result<bool, String> {
+    let passed = run::run(project, options)?;
+    let own = project.notebooks();
+    if !options.check && project.select(&options.names)?.iter().any(|path| path.parent() == Some(&own)) {
+        publish(project)?;
+    }
+    Ok(passed)
+}
+
+fn publish(project: &Project) -> Result<(), String> {
+    let read = |path: &PathBuf| {
+        let notebook = notebook::Notebook::read(path).map_err(|error| error.to_string())?;
+        Ok(book::Source { name: project::name(path), notebook })
+    };
+    let sources = project.all()?.iter().map(read).collect::<Result<Vec<_>, String>>()?;
+    let out = project.book();
+    book::render(&sources, &out).map_err(|error| error.to_string())?;
+    println!("book: {}", out.join("index.html").display());
+    Ok(())
+}
+
 fn main() -> ExitCode {
     runtime::hook();
     let project = Project::find();
     let done = match Cli::parse().command {
-        Command::Run(arguments) => arguments.options().and_then(|options| run::run(&project, &options)),
+        Command::Run(arguments) => arguments.options().and_then(|options| run_and_publish(&project, &options)),
+        Command::Book => publish(&project).map(|()| true),
         Command::Kernel(command) => command.run(&project),
         Command::Lab { arguments } => lab::open(&project, &arguments).map(|()| true),
         Command::Worker { notebook, seconds, output } => {
