@@ -41,7 +41,7 @@ fn iris_has_fishers_means() {
     assert!(format!("{iris:?}").starts_with("Dataset: 150 samples, 4 features"));
 }
 
-/// Planted: `floor` for `ceil`; the training rows taken from the front.
+/// Planted: `floor` for `ceil`; the test rows taken from the end.
 #[test]
 fn splits_are_scikit_learns() {
     let sklearn = Reference::load("data", "split").unwrap();

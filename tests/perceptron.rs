@@ -20,7 +20,7 @@ fn signs(classes: &Array1<usize>, class: usize) -> Array1<f64> {
     classes.mapv(|label| if label == class { 1.0 } else { -1.0 })
 }
 
-/// Planted: `>` for `>=` in `step`; a stream of its own for every class; η y in place of η (y − ŷ).
+/// Planted: a stream of its own for every class; η y in place of η (y − ŷ).
 #[test]
 fn the_notes_run_is_reproduced_epoch_by_epoch() {
     let reference = Reference::load("perceptron", "notes").unwrap();
@@ -58,7 +58,7 @@ fn the_printed_accuracy_is_that_of_ten_epochs() {
     assert_eq!(ten.to_vec(), printed);
 }
 
-/// A NumPy program with zero weights at the start; shuffling; no bias. Planted: a bias that moves although it is off; a
+/// A NumPy program with zero weights at the start; shuffling; no bias. Planted: `>` for `>=` in `step`; a bias that moves although it is off; a
 /// new generator in every epoch.
 #[test]
 fn other_options_agree_with_numpy() {

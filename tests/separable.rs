@@ -15,7 +15,8 @@ fn verify(x: &Array2<f64>, y: &Array1<f64>, answer: &Separability) {
         }
         Separability::Meeting { combination, point, gap } => {
             assert!(combination.iter().all(|&weight| weight >= 0.0));
-            let scale = x.map_axis(Axis(0), |column| column.iter().fold(0.0, |size: f64, value| size.max(value.abs())));
+            let scale = x
+                .map_axis(Axis(0), |column| column.iter().fold(f64::MIN_POSITIVE, |size, value| size.max(value.abs())));
             for sign in [1.0, -1.0] {
                 let part = combination * &y.mapv(|label| if label == sign { 1.0 } else { 0.0 });
                 assert!((part.sum() - 1.0).abs() < 1e-12);
@@ -26,7 +27,7 @@ fn verify(x: &Array2<f64>, y: &Array1<f64>, answer: &Separability) {
     }
 }
 
-/// Planted: the constant left out of z (setosa stays separable, the square's labellings do not); weights not divided by the scale.
+/// Planted: the constant left out of z; weights not divided by the scale.
 #[test]
 fn the_answers_are_those_of_linear_programs() {
     let reference = Reference::load("perceptron", "separable").unwrap();
@@ -81,6 +82,41 @@ fn hard_cases() {
     let y = Array1::from_iter((0..600).map(|row| if row % 2 == 0 { 1.0 } else { -1.0 }));
     let ring = Array2::from_shape_fn((600, 2), |(row, _)| random.normal() * if row % 2 == 0 { 1.0 } else { 10.0 });
     assert!(!decide(ring, y));
+}
+
+/// In a box that is [−1, 1] already, the boundary is the hull's nearest point p itself, and p·z ≥ p·p for every z.
+/// Planted: λ not divided by its sum.
+#[test]
+fn the_boundary_is_the_nearest_point() {
+    let mut random = RandomState::new(9);
+    for _ in 0..20 {
+        let mut x = random.uniform_array((12, 3)) * 2.0 - 1.0;
+        x.row_mut(0).fill(-1.0);
+        x.row_mut(1).fill(1.0);
+        let y = x.dot(&array![1.0, -0.5, 0.3]).mapv(|value| if value >= 0.1 { 1.0 } else { -1.0 });
+        let Separability::Separable { weights, bias, .. } = separability(&x, &y).unwrap() else { panic!() };
+        let nearest = ((x.dot(&weights) + bias) * &y).iter().copied().fold(f64::INFINITY, f64::min);
+        let square = weights.dot(&weights) + bias * bias;
+        assert!((nearest / square - 1.0).abs() < 1e-8, "{nearest} is not {square}");
+    }
+}
+
+/// Points on a coarse lattice: doubles, lines and planes full of points, hulls that just touch. Every answer proves itself.
+#[test]
+fn degenerate_sets_are_decided() {
+    let mut random = RandomState::new(10);
+    let mut separable = 0;
+    for _ in 0..3000 {
+        let (samples, features) = (2 + random.below(30).unwrap(), 1 + random.below(6).unwrap());
+        let (steps, shift) = (2 + random.below(3).unwrap(), random.below(2).unwrap() as f64 * 1000.0);
+        let x = Array2::from_shape_fn((samples, features), |_| random.below(steps).unwrap() as f64 * 0.1 + shift);
+        let mut y = random.uniform_array(samples).mapv(|value| if value < 0.3 { 1.0 } else { -1.0 });
+        (y[0], y[1]) = (1.0, -1.0);
+        let answer = separability(&x, &y).unwrap();
+        verify(&x, &y, &answer);
+        separable += usize::from(answer.is_separable());
+    }
+    assert!((300..2700).contains(&separable), "{separable}");
 }
 
 #[test]

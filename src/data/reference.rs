@@ -42,7 +42,7 @@ impl Reference {
         let path = Self::folder().join(topic).join(format!("{case}.safetensors"));
         Self::read(&path).map_err(|reason| {
             let remedy = format!(
-                "{reason}; `data/reference/{topic}/make.py` makes it (README.md there says how), and \
+                "{reason}; `data/reference/{topic}/make.py` makes it (`data/reference/README.md` says how), and \
                  MLNOTES_REFERENCE can name another reference folder"
             );
             Error::file(path, remedy)

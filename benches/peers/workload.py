@@ -1,0 +1,14 @@
+"""What a topic's WORKLOADS list holds."""
+
+from dataclasses import dataclass
+from typing import Callable
+
+
+@dataclass
+class Workload:
+    name: str  # as in ours.rs
+    peer: str
+    version: str
+    target: float  # the least ratio peer_ms / ours_ms to be content with
+    tolerance: float  # the largest difference between the two results
+    make: Callable[[], Callable[[], list]]  # prepares the data and returns the timed part, which returns the result
