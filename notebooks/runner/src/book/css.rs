@@ -134,7 +134,7 @@ fn confine(css: &str, scope: &str, prefix: &str) -> Option<String> {
             return None;
         }
         if mark == "{" && !is_at_rule {
-            rules.push_str(&part.replace('#', &format!("#{prefix}")).replace(":root", "&"));
+            rules.push_str(&scope_selector(part, prefix));
         } else {
             rules.push_str(&scope_urls(part, prefix));
         }
@@ -142,6 +142,18 @@ fn confine(css: &str, scope: &str, prefix: &str) -> Option<String> {
         rest = &rest[end + 1..];
     }
     rest.trim().is_empty().then(|| format!("<style>#{scope} {{{rules}}}</style>"))
+}
+
+/// Ids get the prefix, but not the colours in `[fill="#0072b2"]`.
+fn scope_selector(selector: &str, prefix: &str) -> String {
+    let (mut out, mut rest) = (String::new(), selector);
+    while let Some(start) = rest.find('[') {
+        let end = start + rest[start..].find(']').map_or(rest.len() - start, |at| at + 1);
+        out.push_str(&rest[..start].replace('#', &format!("#{prefix}")).replace(":root", "&"));
+        out.push_str(&rest[start..end]);
+        rest = &rest[end..];
+    }
+    out + &rest.replace('#', &format!("#{prefix}")).replace(":root", "&")
 }
 
 fn at_name(rule: &str) -> &str {

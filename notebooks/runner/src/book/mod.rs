@@ -2,7 +2,7 @@
 //!
 //! Each notebook becomes a page: Markdown by pulldown-cmark, formulas as MathML by pulldown-latex, code coloured by
 //! syntect, outputs as the notebook stores them. What a notebook holds is data: whatever HTML comes out of it passes
-//! through [`clean`] last, so no page can run a script or fetch anything.
+//! through `clean` last, so no page can run a script or fetch anything.
 //!
 //! ```text
 //! notebook ─┬─ Markdown cell ── markdown ── math, code ──┐

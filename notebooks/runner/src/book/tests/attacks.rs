@@ -115,7 +115,7 @@ fn without_missing(cell: Value) -> Value {
 
 #[test]
 fn an_output_keeps_its_table_styles_figure_and_style_sheet() {
-    let html = r##"<style>.a:hover > b{color:red} @media (prefers-color-scheme: dark){.a{color:blue}} #t{fill:url(#g)} :root{--x:1px}</style>
+    let html = r##"<style>.a:hover > b{color:red} @media (prefers-color-scheme: dark){.a{color:blue}} #t{fill:url(#g)} :root{--x:1px} #t [fill="#abc"] #u{fill:#abc}</style>
         <div class="mln-table" style="color: red; position: fixed; --t: 0.5; width:50%"><table><tr><td colspan="2">1</td></tr></table>
         <svg viewBox="0 0 1 1" aria-labelledby="t"><defs><linearGradient id="g"><stop offset="0" stop-color="red"/></linearGradient></defs>
         <rect id="t" clip-path="url(#c)" fill="url(#g)"/><use href="#t"/></svg></div>"##;
@@ -126,7 +126,7 @@ fn an_output_keeps_its_table_styles_figure_and_style_sheet() {
             "<style>#o {.a:hover > b{color:red}",
             "@media (prefers-color-scheme: dark){.a{color:blue}}",
             "#o-t{fill:url(#o-g)}",
-            "&{--x:1px}}</style>",
+            r##"&{--x:1px} #o-t [fill="#abc"] #o-u{fill:#abc}}</style>"##,
             r#"<div class="mln-table" style="color: red; --t: 0.5; width: 50%">"#,
             r#"<td colspan="2">"#,
             r#"viewBox="0 0 1 1""#,

@@ -175,3 +175,31 @@ fn every_colour_of_code_can_be_read_on_its_ground() {
         assert!(include_str!("../style.css").contains(&format!("--code: #{ground:06x}")));
     }
 }
+
+#[test]
+fn a_book_that_cannot_be_finished_leaves_the_old_one_whole() {
+    use crate::book::site::{File, publish};
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("book");
+    render(&[source("old", folder.path(), &[md("# A")])], &out).unwrap();
+    let gone = folder.path().join("gone.png");
+    let files = [File::text("index.html", "half".into()), File::copy("images/a-1.png", &gone)];
+    let message = publish(&files, &out).unwrap_err().to_string();
+    assert!(
+        message.contains("images/a-1.png: the book cannot be written") && message.contains("as it was"),
+        "{message}"
+    );
+    assert!(fs::read_to_string(out.join("index.html")).unwrap().contains("old.html") && out.join("old.html").exists());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_the_book_stays_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink("real", &link).unwrap();
+    render(&[source("a", folder.path(), &[md("# A")])], &link).unwrap();
+    assert!(link.is_symlink() && real.join("a.html").exists());
+}
