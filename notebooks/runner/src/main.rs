@@ -1,7 +1,10 @@
 //! Executes, checks, serves and publishes the notebooks of mlnotes.
 
 mod diagnostic;
+mod kernel;
+mod lab;
 mod notebook;
+mod processes;
 mod project;
 mod run;
 mod runtime;
@@ -33,10 +36,50 @@ struct Cli {
 enum Command {
     /// Execute notebooks, require every check in them to pass, write their outputs and the book.
     Run(RunArgs),
+    /// Register the notebooks' kernel with Jupyter, remove it, or say in what state it is.
+    #[command(subcommand)]
+    Kernel(KernelCommand),
+    /// Open JupyterLab on the notebooks; installs what is missing into `.venv`.
+    Lab {
+        /// Arguments for JupyterLab, such as `--no-browser`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<String>,
+    },
     #[command(hide = true)]
     Worker { notebook: PathBuf, seconds: u64, output: usize },
     #[command(hide = true)]
     Prepare,
+}
+
+#[derive(Subcommand)]
+enum KernelCommand {
+    /// Register the kernel "Rust (mlnotes)" and compile the library for it.
+    Install(PrefixArgs),
+    /// Remove what `install` wrote.
+    Uninstall(PrefixArgs),
+    /// Say where the kernel is and whether it can be used; the exit code is 1 if it cannot.
+    Status(PrefixArgs),
+    /// Serve a connection that Jupyter has prepared (kernel.json calls this).
+    #[command(hide = true)]
+    Serve { connection_file: PathBuf },
+}
+
+#[derive(Args)]
+struct PrefixArgs {
+    /// The Python environment to register it in [default: for the user, in all environments].
+    #[arg(long, value_name = "FOLDER")]
+    prefix: Option<PathBuf>,
+}
+
+impl KernelCommand {
+    fn run(self, project: &Project) -> Result<bool, String> {
+        match self {
+            Self::Install(PrefixArgs { prefix }) => kernel::install(project, prefix.as_deref()).map(|()| true),
+            Self::Uninstall(PrefixArgs { prefix }) => kernel::uninstall(prefix.as_deref()).map(|()| true),
+            Self::Status(PrefixArgs { prefix }) => kernel::status(prefix.as_deref()),
+            Self::Serve { connection_file } => kernel::serve(&connection_file).map(|()| true),
+        }
+    }
 }
 
 #[derive(Args)]
@@ -83,6 +126,8 @@ fn main() -> ExitCode {
     let project = Project::find();
     let done = match Cli::parse().command {
         Command::Run(arguments) => arguments.options().and_then(|options| run::run(&project, &options)),
+        Command::Kernel(command) => command.run(&project),
+        Command::Lab { arguments } => lab::open(&project, &arguments).map(|()| true),
         Command::Worker { notebook, seconds, output } => {
             run::worker::main(&notebook, Limits { seconds, output }, &project.cargo_lock());
             Ok(true)

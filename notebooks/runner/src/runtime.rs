@@ -12,6 +12,7 @@ pub fn memory_limit() -> Option<u64> {
 pub fn hook() {
     if std::env::var_os("EVCXR_IS_RUNTIME").is_some() {
         limit_memory();
+        end_with_parent();
         // evcxr asks for backtraces; through generated code they tell the reader nothing.
         // SAFETY: no other thread has been started yet.
         unsafe { std::env::set_var("RUST_BACKTRACE", "0") };
@@ -35,6 +36,19 @@ fn limit_memory() {
 /// Other systems do not enforce such a limit.
 #[cfg(not(target_os = "linux"))]
 fn limit_memory() {}
+
+/// A cell that never ends must not outlive a killed kernel. (The thread that started this process must live on, too.)
+#[cfg(target_os = "linux")]
+fn end_with_parent() {
+    use rustix::process::{Signal, set_parent_process_death_signal};
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+        eprintln!("the cells' process may outlive the kernel: {error}");
+    }
+}
+
+/// Other systems have no such signal: there the end of its input ends the process, between cells.
+#[cfg(not(target_os = "linux"))]
+fn end_with_parent() {}
 
 /// The machine's memory in bytes, where that can be asked.
 pub fn machine_memory() -> Option<u64> {

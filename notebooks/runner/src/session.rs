@@ -5,6 +5,7 @@
 //! of the cell undefined while keeping the old ones. So each cell defines a marker variable of its own, and the cell
 //! succeeded exactly when the marker is there afterwards. Nothing the reader had is lost.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Child;
@@ -20,6 +21,12 @@ use crate::diagnostic;
 const PANIC: &str = "\u{1}panic ";
 /// Marker variables are called so, and a number.
 const MARKER: &str = "__cell_";
+/// What a cell that reads standard input is told.
+const NO_STDIN: &str = "a notebook's cell cannot read standard input: write the value into the cell";
+/// Each cell's first act is to print this and its number to standard error: from there on its own code runs.
+const BEGAN: &str = "\u{1}began ";
+/// How often a cell that is being compiled is told to stop.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// How long standard error must be silent before a cell's text is taken as complete (it has no end mark).
 const QUIET: Duration = Duration::from_millis(8);
 
@@ -85,6 +92,11 @@ impl Kind {
             Self::Interrupted => "Interrupted",
         }
     }
+
+    /// Whether the process that ran the cell has ended by itself.
+    fn ends_process(self) -> bool {
+        matches!(self, Self::Died | Self::Memory)
+    }
 }
 
 /// A failed cell: what a reader is shown.
@@ -115,6 +127,12 @@ pub struct Outcome {
     pub failure: Option<Failure>,
 }
 
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        Self { data: BTreeMap::new(), failure: Some(failure) }
+    }
+}
+
 /// Receives each printed line (without its newline) while the cell runs.
 pub type Sink = dyn FnMut(Stream, &str) + Send;
 
@@ -122,15 +140,57 @@ pub type Sink = dyn FnMut(Stream, &str) + Send;
 #[derive(Clone)]
 pub struct Stopper {
     child: Arc<Mutex<Child>>,
-    reason: Arc<Mutex<Option<Failure>>>,
+    cell: Arc<Mutex<Running>>,
+}
+
+/// The cell being executed, as other threads must know it.
+#[derive(Default)]
+struct Running {
+    /// Its number, from its arrival to its end.
+    number: Option<usize>,
+    /// It is compiled, and its own code runs.
+    began: bool,
+    /// Why it is to be stopped.
+    reason: Option<Failure>,
+    /// The process that ran it has been killed for that.
+    killed: bool,
 }
 
 impl Stopper {
-    /// Kills the process that runs the cells; the cell then fails for this reason, and its variables are lost.
+    /// Makes the running cell fail for this reason, if a cell is running. While it is being compiled, only the
+    /// compilers are killed; once it runs, so is the process that holds all variables.
     pub fn stop(&self, kind: Kind, message: impl Into<String>) {
-        lock(&self.reason).get_or_insert_with(|| Failure::new(kind, message));
-        // The process may have just ended by itself: then there is nothing left to kill.
-        let _ = lock(&self.child).kill();
+        let mut cell = lock(&self.cell);
+        let Some(number) = cell.number else { return };
+        if cell.reason.is_some() {
+            return;
+        }
+        cell.reason = Some(Failure::new(kind, message));
+        drop(cell);
+        let stopper = self.clone();
+        std::thread::spawn(move || {
+            while stopper.strike(number) {
+                std::thread::sleep(PATIENCE);
+            }
+        });
+    }
+
+    /// True if the cell must be struck again: the compiler front end in this process cannot be stopped, but what
+    /// it starts can.
+    fn strike(&self, number: usize) -> bool {
+        let mut cell = lock(&self.cell);
+        if cell.number != Some(number) {
+            return false;
+        }
+        let mut child = lock(&self.child);
+        if cell.began {
+            cell.killed = true;
+            // The process may have just ended by itself: then there is nothing left to kill.
+            let _ = child.kill();
+        } else {
+            crate::processes::kill_descendants(Some(child.id()));
+        }
+        !cell.began
     }
 }
 
@@ -162,15 +222,21 @@ impl Session {
         let (context, EvalContextOutputs { stdout, stderr }) =
             CommandContext::new().map_err(|error| start_error(&error.to_string()))?;
         let printed = Arc::new(Mutex::new(Printed { sink, bytes: 0, limit: output_limit, errors: Vec::new() }));
-        let stopper = Stopper { child: context.process_handle(), reason: Arc::default() };
+        let stopper = Stopper { child: context.process_handle(), cell: Arc::default() };
         let pulse = Arc::new(AtomicUsize::new(0));
         for (stream, lines) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
             let (printed, stopper, pulse) = (printed.clone(), stopper.clone(), pulse.clone());
             std::thread::spawn(move || {
                 while let Ok(line) = lines.recv() {
                     pulse.fetch_add(1, Ordering::Relaxed);
+                    if let Some(number) = line.strip_prefix(BEGAN) {
+                        let mut cell = lock(&stopper.cell);
+                        cell.began = cell.number.is_some_and(|running| number == running.to_string());
+                        continue;
+                    }
                     if lock(&printed).take(stream, &line) {
-                        stopper.stop(Kind::Output, "the cell printed more than it may (--output-limit)");
+                        let limit = output_limit as f64 / 1e6;
+                        stopper.stop(Kind::Output, format!("the cell printed more than {limit} MB"));
                     }
                 }
             });
@@ -193,9 +259,10 @@ impl Session {
     /// A sentence, if it does not compile.
     pub fn warm(&mut self, path: &Path) -> Result<(), String> {
         // One real `let` of a library type: the type inference it needs is most of the first cell's wait.
+        let path = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
+        let path = toml_escaped(&path);
         self.command(&format!(
-            ":dep mlnotes = {{ path = {:?} }}\nuse mlnotes::prelude::*;\nlet {MARKER}0 = mlnotes::check::Checks::new(\"\");",
-            path.display().to_string()
+            ":dep mlnotes = {{ path = \"{path}\" }}\nuse mlnotes::prelude::*;\nlet {MARKER}0 = mlnotes::check::Checks::new(\"\");"
         ))
     }
 
@@ -206,38 +273,48 @@ impl Session {
 
     /// Runs one cell to its end.
     pub fn execute(&mut self, code: &str) -> Outcome {
+        if reads_stdin(code) {
+            return Failure::new(Kind::Compile, NO_STDIN).into();
+        }
         self.count += 1;
-        lock(&self.stopper.reason).take();
         lock(&self.printed).start();
         let marker = format!("{MARKER}{}", self.count);
         let guarded = !is_set_up_only(code);
-        let source = if guarded { format!("let {marker}: () = ();\n{code}") } else { code.to_owned() };
+        let code = with_absolute_paths(code);
+        let source = if guarded {
+            format!("let {marker}: () = eprintln!(\"{}{}\");\n{code}", BEGAN.escape_unicode(), self.count)
+        } else {
+            code.into_owned()
+        };
 
+        *lock(&self.stopper.cell) = Running { number: Some(self.count), ..Running::default() };
         let result = self.context.execute(&source);
+        let Running { reason, killed, .. } = std::mem::take(&mut *lock(&self.stopper.cell));
         let succeeded = !guarded || self.context.variables_and_types().any(|(name, _)| name == marker);
         self.wait_for_text();
         let errors = std::mem::take(&mut lock(&self.printed).errors);
-        let stopped = lock(&self.stopper.reason).take();
 
-        let mut outcome = Outcome::default();
-        match result {
-            Ok(outputs) => {
-                outcome.data = outputs.content_by_mime_type.into_iter().collect();
-                if !succeeded {
-                    outcome.failure = Some(stopped.unwrap_or_else(|| failed_quietly(&errors)));
-                }
+        let outcome = match result {
+            Ok(_) if killed => {
+                // It was killed just after its end, which the next command finds out.
+                let _ = self.context.execute(SET_UP);
+                stopped(reason, killed).into()
             }
+            Ok(_) if !succeeded => failed_quietly(&errors).into(),
+            Ok(outputs) => Outcome { data: outputs.content_by_mime_type.into_iter().collect(), failure: None },
+            Err(evcxr::Error::SubprocessTerminated(_)) if killed => stopped(reason, killed).into(),
+            Err(evcxr::Error::SubprocessTerminated(status)) => died(&status, &errors).into(),
+            Err(_) if reason.is_some() => stopped(reason, killed).into(),
             Err(evcxr::Error::CompilationErrors(problems)) => {
                 let traceback = diagnostic::render(&problems, &source, usize::from(guarded));
                 let message = problems.first().map(evcxr::CompilationError::message).unwrap_or_default();
-                outcome.failure = Some(Failure { kind: Kind::Compile, message, traceback });
+                Failure { kind: Kind::Compile, message, traceback }.into()
             }
-            Err(evcxr::Error::SubprocessTerminated(status)) => {
-                outcome.failure = Some(stopped.unwrap_or_else(|| died(&status, &errors)));
-                // The new process has no panic hook yet.
-                let _ = self.context.execute(SET_UP);
-            }
-            Err(error) => outcome.failure = Some(Failure::new(Kind::Compile, error.to_string())),
+            Err(error) => Failure::new(Kind::Compile, error.to_string()).into(),
+        };
+        if killed || outcome.failure.as_ref().is_some_and(|failure| failure.kind.ends_process()) {
+            // The new process has no panic hook yet.
+            let _ = self.context.execute(SET_UP);
         }
         if !matches!(outcome.failure, Some(Failure { kind: Kind::Panic, .. })) {
             lock(&self.printed).pass_panics(&errors);
@@ -250,6 +327,14 @@ impl Session {
         let mut found = self.context.completions(code, position).ok()?;
         found.completions.retain(|candidate| !candidate.code.starts_with(MARKER));
         Some(found)
+    }
+
+    /// What is known of the name that ends at a byte offset of `code`: as plain text and as HTML.
+    pub fn describe(&mut self, code: &str, position: usize) -> Option<(String, String)> {
+        if !code.is_char_boundary(position) {
+            return None;
+        }
+        self.context.hover_at(code, position).ok().filter(|(plain, _)| plain != "No documentation found")
     }
 
     /// Waits until the child's text has arrived: its pipes are read by other threads.
@@ -303,6 +388,45 @@ impl Printed {
 /// A poisoned lock here means that printing panicked: the data are plain text and still good.
 pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A cell's `:dep` lines with absolute paths: then evcxr sees that it has the dependency, and asks cargo nothing.
+fn with_absolute_paths(code: &str) -> Cow<'_, str> {
+    if !code.contains(":dep") {
+        return code.into();
+    }
+    code.split_inclusive('\n').map(|line| absolute(line).unwrap_or(line.into())).collect::<String>().into()
+}
+
+/// The line with its relative path made absolute, if it is a `:dep` with such a path to an existing folder.
+fn absolute(line: &str) -> Option<Cow<'_, str>> {
+    line.trim_start().strip_prefix(":dep")?;
+    let after = line.split_once("path")?.1.trim_start().strip_prefix('=')?.trim_start().strip_prefix('"')?;
+    let written = after.split_once('"')?.0;
+    let path = Path::new(written);
+    if path.is_absolute() {
+        return None;
+    }
+    let start = written.as_ptr() as usize - line.as_ptr() as usize;
+    let path = toml_escaped(&path.canonicalize().ok()?);
+    Some(format!("{}{path}{}", &line[..start], &line[start + written.len()..]).into())
+}
+
+/// A path as it stands between a TOML string's quotes.
+fn toml_escaped(path: &Path) -> String {
+    path.display().to_string().replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// Whether a cell would wait for input: what it would read are evcxr's own commands.
+fn reads_stdin(code: &str) -> bool {
+    code.lines().any(|line| line.split("//").next().is_some_and(|code| code.contains("stdin()")))
+}
+
+/// What stopping a cell leaves.
+fn stopped(reason: Option<Failure>, killed: bool) -> Failure {
+    let reason = reason.unwrap_or_else(|| Failure::new(Kind::Interrupted, "the cell was stopped"));
+    let rest = if killed { "all variables are lost" } else { "it was still being compiled, no variable is lost" };
+    Failure::new(reason.kind, format!("{}; {rest}", reason.message))
 }
 
 /// Whether a cell holds nothing but commands, imports and comments, which cannot fail once they compile (and which

@@ -96,7 +96,10 @@ impl Slot {
 
 /// The sentence for a slot that could not be made.
 pub fn cannot_prepare(error: &io::Error) -> String {
-    format!("the folder for compiling cells, {}, cannot be prepared: {error}; {HOME} can name another", home().display())
+    format!(
+        "the folder for compiling cells, {}, cannot be prepared: {error}; {HOME} can name another",
+        home().display()
+    )
 }
 
 /// Whether the library has been compiled here for cells.

@@ -158,17 +158,15 @@ fn judge(report: &mut Report, cells: &[Cell<'_>], results: &[(Outcome, Vec<Outpu
                 let detail: Vec<&str> =
                     printed.flat_map(str::lines).chain(failure.traceback.iter().map(String::as_str)).collect();
                 let first = failure.message.lines().next().unwrap_or_default();
-                let mut problem =
-                    format!("{name}, cell {}: {}: {first}", number(cells, index), headline(failure.kind));
+                let mut problem = format!("{name}, cell {}: {}: {first}", number(cells, index), headline(failure.kind));
                 if detail.len() > 1 {
                     problem += &detail.iter().take(40).map(|line| format!("\n    {line}")).collect::<String>();
                 }
                 report.problems.push(problem);
             }
-            None if expected => report.problems.push(format!(
-                "{name}, cell {}: is tagged raises-exception, but it succeeded",
-                number(cells, index)
-            )),
+            None if expected => report
+                .problems
+                .push(format!("{name}, cell {}: is tagged raises-exception, but it succeeded", number(cells, index))),
             _ => {}
         }
     }
