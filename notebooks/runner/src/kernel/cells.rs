@@ -77,7 +77,8 @@ impl Cells {
     pub fn serve(mut self, interrupter: &Interrupter) {
         let stopper = self.session.as_ref().ok().map(Session::stopper);
         if interrupter.ready(stopper) {
-            self.abort_waiting();
+            let waiting = self.requests.try_iter().collect();
+            self.abort(waiting);
         }
         while let Ok(request) = self.requests.recv() {
             self.answer(&request);
@@ -86,11 +87,15 @@ impl Cells {
 
     fn answer(&mut self, request: &JupyterMessage) {
         self.publisher.message(Status::busy(), request);
-        let mut abort = false;
+        let mut waiting = Vec::new();
         match &request.content {
             JupyterMessageContent::ExecuteRequest(content) => {
-                let failed = self.execute(request, content);
-                abort = failed && content.stop_on_error;
+                let reply = self.execute(request, content);
+                // Before the client hears of the failure: what it sends after that is not to be aborted.
+                if reply.error.is_some() && content.stop_on_error {
+                    waiting = self.requests.try_iter().collect();
+                }
+                self.reply(reply, request);
             }
             JupyterMessageContent::CompleteRequest(content) => {
                 let reply = self.complete(content);
@@ -103,9 +108,7 @@ impl Cells {
             _ => {}
         }
         self.publisher.message(Status::idle(), request);
-        if abort {
-            self.abort_waiting();
-        }
+        self.abort(waiting);
     }
 
     fn reply(&self, content: impl Into<JupyterMessageContent>, request: &JupyterMessage) {
@@ -114,8 +117,7 @@ impl Cells {
     }
 
     /// Cells that were sent before the failed one was known to fail are not run.
-    fn abort_waiting(&mut self) {
-        let waiting: Vec<JupyterMessage> = self.requests.try_iter().collect();
+    fn abort(&mut self, waiting: Vec<JupyterMessage>) {
         for request in waiting {
             if !matches!(request.content, JupyterMessageContent::ExecuteRequest(_)) {
                 self.answer(&request);
@@ -134,11 +136,9 @@ impl Cells {
         ExecuteReply { execution_count, user_expressions: Some(HashMap::new()), ..ExecuteReply::default() }
     }
 
-    /// True if the cell failed.
-    fn execute(&mut self, request: &JupyterMessage, content: &ExecuteRequest) -> bool {
+    fn execute(&mut self, request: &JupyterMessage, content: &ExecuteRequest) -> ExecuteReply {
         if content.code.trim().is_empty() {
-            self.reply(self.execute_reply(), request);
-            return false;
+            return self.execute_reply();
         }
         if content.store_history && !content.silent {
             self.count += 1;
@@ -164,9 +164,7 @@ impl Cells {
         } else if !outcome.data.is_empty() && !content.silent {
             self.publisher.message(ExecuteResult::new(execution_count, bundle(outcome.data)), request);
         }
-        let failed = reply.error.is_some();
-        self.reply(reply, request);
-        failed
+        reply
     }
 
     fn run(&mut self, code: &str) -> Outcome {
