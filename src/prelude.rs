@@ -1,5 +1,5 @@
 //! Everything a notebook cell needs: `use mlnotes::prelude::*;`.
 
 pub use crate::check::{Checks, Tolerance};
-pub use crate::display::Show;
+pub use crate::display::{Card, ConfusionMatrix, Show, Table};
 pub use crate::error::{Error, Result};

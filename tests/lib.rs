@@ -1,3 +1,4 @@
 //! One test binary, a module per topic.
 
 mod check;
+mod display;

@@ -4,11 +4,18 @@
 //! cards, confusion matrices, ledgers of checks and figures: HTML or SVG, with plain text beside it for whatever
 //! cannot show those.
 
+mod array;
+mod confusion;
 mod html;
+mod table;
 mod text;
+mod value;
 
+pub use confusion::ConfusionMatrix;
 pub use html::escape;
+pub use table::{Card, Table};
 pub use text::width;
+pub use value::{Cell, Value};
 
 pub(crate) use html::{cell, frame, paragraph};
 pub(crate) use text::{columns, one_line};
