@@ -2,3 +2,5 @@
 
 mod check;
 mod display;
+#[cfg(feature = "plot")]
+mod plot;
