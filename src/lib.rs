@@ -1,4 +1,28 @@
-//! Machine-learning study notes as tested Rust.
+//! Machine-learning study notes as tested Rust: every concept a small piece, checked against software that nobody here
+//! wrote.
+//!
+//! ```
+//! use mlnotes::prelude::*;
+//!
+//! let flowers = iris();
+//! let split = train_test_split(&flowers.features, &flowers.targets, 0.2, 42)?;
+//! let model = Perceptron::new().start_uniform(42).fit_one_vs_rest(&split.x_train, &split.y_train)?;
+//! assert_eq!(accuracy(&split.y_test, &model.predict_by_sign(&split.x_test)?)?, 0.7); // the notes print 0.8333
+//! # Ok::<(), mlnotes::Error>(())
+//! ```
+//!
+//! | module | what it holds | notebook | in the notes | oracles | not covered |
+//! | --- | --- | --- | --- | --- | --- |
+//! | [`linear`] | perceptron, one-vs-rest, separability | 01 | F3 L44-282 | the notes' program under NumPy, SciPy's linear programs, Novikoff's bound | averaged and multiclass (Kesler) perceptron |
+//! | [`mlp`] | dense layers, back-propagation, SGD | 01 | F3 L284-351 | torch, finite differences | convolution, dropout, other optimisers |
+//! | [`data`] | iris, splits, scaling, reference files | 00, 01 | F3 L160-190 | scikit-learn's copy and split | remote data sets |
+//! | [`metrics`] | accuracy, confusion matrix | 01 | | counted by hand | |
+//! | [`random`] | NumPy's `RandomState` | 00 | | NumPy, moments | other generators |
+//! | [`check`] | comparisons, the ledger of a notebook | all | | made to fail | |
+//! | [`display`], `plot` | how values and charts show themselves | all | | | interactive charts |
+//!
+//! Arrays are [`ndarray`]'s, f64, samples in rows. Nothing panics on input: whatever can fail returns [`Error`], whose
+//! sentence says what to change. Everything random takes a seed.
 
 pub mod check;
 pub mod data;
@@ -7,8 +31,13 @@ pub mod error;
 pub mod linear;
 pub mod metrics;
 pub mod mlp;
+#[cfg(feature = "plot")]
+pub mod plot;
 pub mod prelude;
 pub mod random;
 mod validate;
 
 pub use error::{Error, Result};
+/// The arrays of this crate's functions. A notebook's kernel can only keep variables whose types it can name, and this
+/// is where it finds their names.
+pub use ndarray;

@@ -10,6 +10,8 @@ mod display;
 mod metrics;
 mod mlp;
 mod perceptron;
+#[cfg(feature = "plot")]
+mod plot;
 mod random;
 mod separable;
 

@@ -11,7 +11,7 @@ max-width:none;color:inherit}\
 .mln table .n{text-align:right;font-variant-numeric:tabular-nums}\
 .mln table .w{white-space:normal;min-width:9em;max-width:30em}\
 .mln table .i{opacity:.6;font-size:12px;font-weight:400}\
-.mln .cap{font-weight:600;margin:0 0 .25em}.mln .note{opacity:.7;font-size:12px;margin:.25em 0 0}\
+.mln p{margin:.25em 0}.mln .cap{font-weight:600;margin:0 0 .25em}.mln .note{opacity:.7;font-size:12px;margin:.25em 0 0}\
 .mln .ok{color:#1f883d;font-weight:700}.mln .no{color:#d1434b;font-weight:700}</style>";
 
 /// Makes text safe inside an element or a quoted attribute, in HTML and in SVG.

@@ -3,13 +3,13 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use evcxr::CompilationError;
 
-/// The text of compile errors in `source`, line by line; the first `hidden` lines of the source are not the reader's.
-pub fn render(errors: &[CompilationError], source: &str, hidden: usize) -> Vec<String> {
-    let visible: String = source.split_inclusive('\n').skip(hidden).collect();
-    errors.iter().flat_map(|error| render_one(error, &visible, hidden)).collect()
+/// The text of compile errors in `source`, line by line. What was compiled had one line more, which the reader has not
+/// written, before line number `hidden` (counted from 0).
+pub fn render(errors: &[CompilationError], source: &str, hidden: Option<usize>) -> Vec<String> {
+    errors.iter().flat_map(|error| render_one(error, source, hidden)).collect()
 }
 
-fn render_one(error: &CompilationError, source: &str, hidden: usize) -> Vec<String> {
+fn render_one(error: &CompilationError, source: &str, hidden: Option<usize>) -> Vec<String> {
     let message = error.message();
     let title = match error.code() {
         Some(code) => Level::ERROR.primary_title(message).id(code),
@@ -38,8 +38,12 @@ fn render_one(error: &CompilationError, source: &str, hidden: usize) -> Vec<Stri
 }
 
 /// The byte offset of a position that evcxr counts from one, in characters.
-fn offset(source: &str, line: usize, column: usize, hidden: usize) -> Option<usize> {
-    let row = line.checked_sub(hidden + 1)?;
+fn offset(source: &str, line: usize, column: usize, hidden: Option<usize>) -> Option<usize> {
+    let row = match (line.checked_sub(1)?, hidden) {
+        (row, Some(hidden)) if row == hidden => return None,
+        (row, Some(hidden)) if row > hidden => row - 1,
+        (row, _) => row,
+    };
     let start: usize = source.split_inclusive('\n').take(row).map(str::len).sum();
     let text = source.get(start..)?;
     Some(start + text.char_indices().nth(column.checked_sub(1)?).map_or(text.len(), |(at, _)| at))

@@ -27,12 +27,9 @@ impl Project {
         self.root.join("Cargo.lock")
     }
 
-    /// Where the book goes: `target/book`, wherever the target folder is.
+    /// Where the book goes: `book` in the build's target folder.
     pub fn book(&self) -> PathBuf {
-        match crate::slot::home().parent() {
-            Some(target) if target.ends_with("target") => target.join("book"),
-            _ => self.root.join("target/book"),
-        }
+        crate::slot::target().unwrap_or_else(|| self.root.join("target")).join("book")
     }
 
     /// All notebooks, by name.

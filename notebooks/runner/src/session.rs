@@ -280,12 +280,15 @@ impl Session {
         self.count += 1;
         lock(&self.printed).start();
         let marker = format!("{MARKER}{}", self.count);
-        let guarded = !is_set_up_only(code);
         let code = with_absolute_paths(code);
+        // Commands are read before the first statement only, so the marker follows them.
+        let before = set_up_lines(&code);
+        let guarded = before < code.lines().count();
         let source = if guarded {
-            format!("let {marker}: () = eprintln!(\"{}{}\");\n{code}", BEGAN.escape_unicode(), self.count)
+            let statement = format!("let {marker}: () = eprintln!(\"{}{}\");", BEGAN.escape_unicode(), self.count);
+            with_line(&code, before, &statement)
         } else {
-            code.into_owned()
+            code.to_string()
         };
 
         pin_versions_for(&source);
@@ -308,7 +311,7 @@ impl Session {
             Err(evcxr::Error::SubprocessTerminated(status)) => died(&status, &errors).into(),
             Err(_) if reason.is_some() => stopped(reason, killed).into(),
             Err(evcxr::Error::CompilationErrors(problems)) => {
-                let traceback = diagnostic::render(&problems, &source, usize::from(guarded));
+                let traceback = diagnostic::render(&problems, &code, guarded.then_some(before));
                 let message = problems.first().map(evcxr::CompilationError::message).unwrap_or_default();
                 Failure { kind: Kind::Compile, message, traceback }.into()
             }
@@ -437,16 +440,23 @@ fn stopped(reason: Option<Failure>, killed: bool) -> Failure {
     Failure::new(reason.kind, format!("{}; {rest}", reason.message))
 }
 
-/// Whether a cell holds nothing but commands, imports and comments, which cannot fail once they compile (and which
-/// a marker would turn into a second or so of compilation).
-fn is_set_up_only(code: &str) -> bool {
-    code.trim_start().starts_with("#!")
-        || code.lines().map(str::trim).all(|line| {
-            line.is_empty()
-                || line.starts_with(':')
-                || line.starts_with("//")
-                || (line.starts_with("use ") && line.ends_with(';'))
-        })
+/// How many lines at a cell's head are commands, imports, attributes and comments. They cannot fail once they compile,
+/// and a marker among them would turn a cell of nothing else into a second or so of compilation.
+fn set_up_lines(code: &str) -> usize {
+    let is_set_up = |line: &str| {
+        let line = line.trim();
+        line.is_empty()
+            || [":", "//", "#!["].iter().any(|start| line.starts_with(start))
+            || (line.starts_with("use ") && line.ends_with(';'))
+    };
+    code.lines().take_while(|line| is_set_up(line)).count()
+}
+
+/// The code with one more line before line number `at`, counted from 0.
+fn with_line(code: &str, at: usize, line: &str) -> String {
+    let mut lines: Vec<&str> = code.lines().collect();
+    lines.insert(at, line);
+    lines.join("\n")
 }
 
 /// A cell that evcxr calls a success but whose marker is missing: a panic if our hook spoke last, else `?`.

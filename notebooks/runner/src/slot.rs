@@ -30,12 +30,14 @@ pub fn home() -> PathBuf {
     if let Some(home) = std::env::var_os(HOME) {
         return home.into();
     }
-    let exe = std::env::current_exe().unwrap_or_default();
-    let profile = exe.ancestors().find(|dir| dir.ends_with("debug") || dir.ends_with("release"));
-    match profile.and_then(Path::parent) {
-        Some(target) => target.join("notebooks"),
-        None => std::env::temp_dir().join("mlnotes-notebooks"),
-    }
+    target().map_or_else(|| std::env::temp_dir().join("mlnotes-notebooks"), |target| target.join("notebooks"))
+}
+
+/// The target folder of the build that this program comes from.
+pub fn target() -> Option<PathBuf> {
+    let exe = std::env::current_exe().ok()?;
+    let profile = exe.ancestors().find(|dir| dir.ends_with("debug") || dir.ends_with("release"))?;
+    profile.parent().map(Path::to_owned)
 }
 
 impl Slot {
