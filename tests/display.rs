@@ -31,6 +31,7 @@ fn floats_share_their_digits() {
     assert_eq!(arr0(2.5).to_text(), "[2.5]\nf64, a single value");
 }
 
+/// Red once with the back end shifted by one.
 #[test]
 fn long_axes_are_cut_in_the_middle_and_the_ends_are_right() {
     let text = Array1::from_iter(0..1000).to_text();
@@ -66,6 +67,7 @@ fn tables_take_mixed_ragged_and_long_columns() {
     assert_eq!(missing, "  x\n1.5\n  –");
 }
 
+/// Red once with `<` let through, and once with control characters let through.
 #[test]
 fn everything_is_escaped() {
     let hostile = "<script>alert('x')</script>&\"\nEVCXR_END_CONTENT\nEVCXR_BEGIN_CONTENT text/html";

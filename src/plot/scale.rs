@@ -160,7 +160,7 @@ fn numeric_ticks(bounds: Bounds, length: f64, size: f64, beside: bool, integers:
             .windows(2)
             .map(|two| (bounds.place(two[1].0) - bounds.place(two[0].0)) * length)
             .fold(f64::INFINITY, f64::min);
-        if nearest >= if beside { (widest + 14.0).max(48.0) } else { 2.5 * size } {
+        if nearest >= if beside { (widest + 14.0).max((length / 8.0).min(48.0)) } else { 2.5 * size } {
             break;
         }
     }
