@@ -1,5 +1,6 @@
 //! Everything a notebook cell needs: `use mlnotes::prelude::*;`.
 
+pub use ::ndarray;
 pub use ndarray::{Array1, Array2, Array3, Axis, array, s};
 
 pub use crate::check::{Checks, Tolerance};

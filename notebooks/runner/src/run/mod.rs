@@ -164,6 +164,11 @@ fn judge(report: &mut Report, cells: &[Cell<'_>], results: &[(Outcome, Vec<Outpu
                 }
                 report.problems.push(problem);
             }
+            None if verdict::figure_error(outputs).is_some() => report.problems.push(format!(
+                "{name}, cell {}: {}",
+                number(cells, index),
+                verdict::figure_error(outputs).unwrap_or_default()
+            )),
             None if expected => report
                 .problems
                 .push(format!("{name}, cell {}: is tagged raises-exception, but it succeeded", number(cells, index))),

@@ -23,7 +23,11 @@ pub fn checks(outputs: &[Output]) -> Result<Checks, String> {
         Output::Data { data } => data.get("text/plain"),
         _ => None,
     });
-    let Some(checks) = texts.flat_map(|text| text.lines()).filter_map(parse).last() else {
+    let lines: Vec<&str> = texts.flat_map(|text| text.lines()).collect();
+    if let Some(line) = lines.iter().find(|line| line.trim_start().starts_with("recorded more than once")) {
+        return Err(format!("{}: one of them may hide the other's failure", line.trim()));
+    }
+    let Some(checks) = lines.into_iter().filter_map(parse).last() else {
         return Err("the last cell shows no line `CHECKS n/n`: end the notebook with its ledger".to_owned());
     };
     match checks {
@@ -38,6 +42,15 @@ pub fn checks(outputs: &[Output]) -> Result<Checks, String> {
 fn parse(line: &str) -> Option<Checks> {
     let (passed, total) = line.trim().strip_prefix("CHECKS ")?.split_once('/')?;
     Some(Checks { passed: passed.parse().ok()?, total: total.parse().ok()? })
+}
+
+/// The sentence of a chart that could not draw itself, if there is one among a cell's outputs.
+pub fn figure_error(outputs: &[Output]) -> Option<&str> {
+    let texts = outputs.iter().filter_map(|output| match output {
+        Output::Data { data } => data.get("text/plain"),
+        _ => None,
+    });
+    texts.map(|text| text.trim()).find(|text| text.starts_with("the figure cannot be drawn: "))
 }
 
 /// The text of a cell's outputs: what a reader reads. Pictures are left out, as their last digits may depend on the
@@ -93,6 +106,12 @@ mod tests {
         }
         let on_stderr = vec![Output::Stream { name: "stderr".into(), text: "CHECKS 1/1".into() }];
         assert!(checks(&on_stderr).is_err());
+    }
+
+    #[test]
+    fn a_name_used_twice_is_refused() {
+        let twice = "  recorded more than once, the last one counts: a\nCHECKS 2/2";
+        assert!(checks(&printed(twice)).is_err_and(|reason| reason.starts_with("recorded more than once")));
     }
 
     #[test]
