@@ -11,6 +11,7 @@ mod run;
 mod runtime;
 mod session;
 mod slot;
+mod std_source;
 mod toolchain;
 
 use std::path::PathBuf;

@@ -201,6 +201,8 @@ pub struct Session {
     pulse: Arc<AtomicUsize>,
     stopper: Stopper,
     count: usize,
+    /// The cells' process has what [`SET_UP`] installs.
+    is_set_up: bool,
 }
 
 /// What the current cell printed, as far as the session itself needs to know.
@@ -241,12 +243,18 @@ impl Session {
                 }
             });
         }
-        let mut session = Self { context, printed, pulse, stopper, count: 0 };
+        let mut session = Self { context, printed, pulse, stopper, count: 0, is_set_up: false };
         // Cells are compiled without optimisation, so that the reader waits less; the library is fully optimised
         // (slot.rs). Dependencies are resolved to the versions of the project's own Cargo.lock.
         session.command(":opt 0")?;
-        session.command(SET_UP)?;
         Ok(session)
+    }
+
+    fn set_up(&mut self) {
+        if !self.is_set_up {
+            // What fails here fails for the reader's cell too, which shows why.
+            self.is_set_up = self.command(SET_UP).is_ok();
+        }
     }
 
     fn command(&mut self, code: &str) -> Result<(), String> {
@@ -262,9 +270,13 @@ impl Session {
         // One real `let` of a library type: the type inference it needs is most of the first cell's wait.
         let path = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
         let path = toml_escaped(&path);
+        // All in one: each command is a compilation.
         self.command(&format!(
-            ":dep mlnotes = {{ path = \"{path}\" }}\nuse mlnotes::prelude::*;\nlet {MARKER}0 = mlnotes::check::Checks::new(\"\");"
-        ))
+            ":dep mlnotes = {{ path = \"{path}\" }}\nuse mlnotes::prelude::*;\n{SET_UP}\n\
+             let {MARKER}0 = mlnotes::check::Checks::new(\"\");"
+        ))?;
+        self.is_set_up = true;
+        Ok(())
     }
 
     /// A handle that stops the running cell.
@@ -277,6 +289,7 @@ impl Session {
         if reads_stdin(code) {
             return Failure::new(Kind::Compile, NO_STDIN).into();
         }
+        self.set_up();
         self.count += 1;
         lock(&self.printed).start();
         let marker = format!("{MARKER}{}", self.count);
@@ -301,8 +314,8 @@ impl Session {
 
         let outcome = match result {
             Ok(_) if killed => {
-                // It was killed just after its end, which the next command finds out.
-                let _ = self.context.execute(SET_UP);
+                // It was killed just after its end, which only the next command finds out.
+                let _ = self.command(SET_UP);
                 stopped(reason, killed).into()
             }
             Ok(_) if !succeeded => failed_quietly(&errors).into(),
@@ -318,8 +331,8 @@ impl Session {
             Err(error) => Failure::new(Kind::Compile, error.to_string()).into(),
         };
         if killed || outcome.failure.as_ref().is_some_and(|failure| failure.kind.ends_process()) {
-            // The new process has no panic hook yet.
-            let _ = self.context.execute(SET_UP);
+            self.is_set_up = false;
+            self.set_up();
         }
         if !matches!(outcome.failure, Some(Failure { kind: Kind::Panic, .. })) {
             lock(&self.printed).pass_panics(&errors);

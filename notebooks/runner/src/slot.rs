@@ -7,6 +7,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::std_source;
+
 /// The environment variable naming the folder that holds the slots; a registered kernel carries it.
 pub const HOME: &str = "MLNOTES_NOTEBOOKS_HOME";
 
@@ -91,6 +93,11 @@ impl Slot {
             std::env::remove_var("CARGO_TARGET_DIR");
             // mimalloc (this program's, not the cells') would count a gigabyte that nobody uses against their memory.
             std::env::set_var("MIMALLOC_ARENA_EAGER_COMMIT", "0");
+            if std::env::var_os(std_source::VARIABLE).is_none()
+                && let Some(source) = self.path.parent().and_then(std_source::lean)
+            {
+                std::env::set_var(std_source::VARIABLE, source);
+            }
             // The allocator's defaults return memory to the system at every turn; keeping it makes array work in
             // cells several times faster (read by glibc when the cells' process starts, ignored elsewhere).
             std::env::set_var("MALLOC_MMAP_THRESHOLD_", "33554432");

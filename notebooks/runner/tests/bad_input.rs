@@ -10,7 +10,8 @@ fn files_that_are_no_rust_notebooks() {
     let mut old = notebook(&[code(LEDGER, &[])]);
     old["nbformat"] = json!(3);
     let mut python = notebook(&[code("print(1)", &[])]);
-    python["metadata"] = json!({ "kernelspec": { "language": "python", "name": "python3", "display_name": "Python 3" } });
+    python["metadata"] =
+        json!({ "kernelspec": { "language": "python", "name": "python3", "display_name": "Python 3" } });
     let cases = [
         ("picture", b"\x89PNG\r\n\x1a\n\xff\xfe".to_vec(), "UTF-8"),
         ("list", b"[1, 2]".to_vec(), "notebook"),

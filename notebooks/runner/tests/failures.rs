@@ -25,11 +25,7 @@ const FAILING: &[(&str, &[&str], &str)] = &[
         &["let mut v: Vec<Vec<u8>> = vec![]; loop { v.push(vec![1; 1 << 26]); }", LEDGER],
         "allocates, cell 1: ran out of memory: ",
     ),
-    (
-        "prints",
-        &["for i in 0..2_000_000 { println!(\"{i:050}\"); }", LEDGER],
-        "prints, cell 1: printed too much: ",
-    ),
+    ("prints", &["for i in 0..2_000_000 { println!(\"{i:050}\"); }", LEDGER], "prints, cell 1: printed too much: "),
     ("no_ledger", &["1 + 1"], "no_ledger, cell 1: the last cell shows no line `CHECKS n/n`"),
     ("ledger_short", &["println!(\"CHECKS 1/2\");"], "ledger_short, cell 1: CHECKS 1/2: 1 failed"),
     ("ledger_empty", &["println!(\"CHECKS 0/0\");"], "ledger_empty, cell 1: CHECKS 0/0"),

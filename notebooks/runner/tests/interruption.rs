@@ -23,7 +23,8 @@ fn start_endless(path: &Path, sign: &Path) -> Child {
 
 fn endless(folder: &Folder, name: &str) -> (std::path::PathBuf, std::path::PathBuf) {
     let sign = folder.path("sign").with_extension("txt");
-    let cell = format!("std::fs::write({sign:?}, std::process::id().to_string())?; loop {{ std::thread::yield_now() }}");
+    let cell =
+        format!("std::fs::write({sign:?}, std::process::id().to_string())?; loop {{ std::thread::yield_now() }}");
     (folder.notebook(name, &[&cell, LEDGER]), sign)
 }
 

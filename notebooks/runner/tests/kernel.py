@@ -313,6 +313,30 @@ def inspects_a_method(k):
 
 
 @test
+def types_of_the_standard_library_are_inferred(k):
+    """Variables need no written types, whatever copy of the library's source the front end has read."""
+    cells = r"""
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+let mut map = HashMap::new(); map.insert("a", 1); map.insert("b", 2);
+let pairs = map.iter().map(|(key, value)| (key.to_string(), *value)).collect::<Vec<_>>();
+let sum = map.values().sum::<i32>(); let entry = *map.entry("c").or_insert(5);
+let set: HashSet<i32> = [1, 2].into(); let union = set.union(&set).map(|x| x + 1).collect::<Vec<_>>();
+let joined = std::thread::spawn(|| 3 + 4).join().unwrap();
+let seconds = std::time::Instant::now().elapsed().as_secs_f64();
+let text = std::fs::read_to_string("Cargo.toml").unwrap_or_default(); let lines = text.lines().count();
+let mut v = vec![3.0, 1.0]; v.sort_by(|a: &f64, b| a.total_cmp(b)); let max = v.iter().cloned().fold(f64::MIN, f64::max);
+let sums = v.windows(2).map(|p| p[0] + p[1]).collect::<Vec<f64>>(); let dot = v.iter().zip(&sums).map(|(a, b)| a * b).sum::<f64>();
+let root = 2.0_f64.powi(3).sqrt(); let ones = 5_u64.count_ones(); let (q, r) = (7_i32.div_euclid(2), 7_i32.checked_rem(2));
+let upper = format!("{root:.3}").to_uppercase(); let parts = "a b".split(' ').map(String::from).collect::<Vec<_>>();
+let mut queue = VecDeque::from([1, 2]); let front = queue.pop_front(); let tree = BTreeMap::from([(1, "x")]);
+let (sender, receiver) = std::sync::mpsc::channel::<i32>(); sender.send(1).unwrap(); let got = receiver.recv().unwrap();
+let squares = (1..=10).filter(|i| i % 2 == 0).map(|i| i * i).sum::<u64>(); let parsed = "12".parse::<f64>().is_ok();
+"""
+    for cell in cells.strip().splitlines():
+        k.ok(cell)
+
+
+@test
 def rich_results(k):
     k.ok(
         "struct Rich;\nimpl Rich { fn evcxr_display(&self) {\n"
@@ -469,7 +493,7 @@ def times(specs, folder, repetitions=3):
             rows["dep cell"].append(timed(kernel, DEPENDENCY))
             rows["first let"].append(timed(kernel, LIBRARY_CALL))
             cells = [f"let v{i} = vec![{i}.0; 10]; v{i}.iter().sum::<f64>()" for i in range(8)]
-            cells += ['let text = error.to_string(); text.len()', "for i in 0..3 { println!(\"{i}\"); }"]
+            cells += ['let text: String = error.to_string(); text.len()', "for i in 0..3 { println!(\"{i}\"); }"]
             rows["median cell"].append(statistics.median(timed(kernel, code) for code in cells))
     for what, seconds in rows.items():
         print(json.dumps({

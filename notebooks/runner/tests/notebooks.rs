@@ -82,8 +82,7 @@ impl Ran {
     /// The one line that says what is wrong with `name`.
     #[track_caller]
     pub fn complaint(&self, name: &str) -> &str {
-        let lines: Vec<&str> =
-            self.stderr.lines().filter(|line| line.contains(name) && line.contains(": ")).collect();
+        let lines: Vec<&str> = self.stderr.lines().filter(|line| line.contains(name) && line.contains(": ")).collect();
         assert_eq!(lines.len(), 1, "one line about {name} was wanted:\n{}", self.stderr);
         lines[0]
     }
