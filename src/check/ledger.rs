@@ -117,7 +117,7 @@ impl Show for Checks {
 
     fn to_rich(&self) -> Rich {
         let rows: String = self.outcomes.iter().map(Outcome::row).collect();
-        let head = "<thead><tr><th></th><th>check</th><th>found</th><th>allowed</th></tr></thead>";
+        let head = "<thead><tr><td></td><th>check</th><th>found</th><th>allowed</th></tr></thead>";
         let table = if rows.is_empty() { String::new() } else { format!("<table>{head}<tbody>{rows}</tbody></table>") };
         let class = if self.passed() == self.total() && self.total() > 0 { "ok" } else { "no" };
         let tally = paragraph(class, &self.tally());

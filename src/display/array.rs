@@ -70,7 +70,7 @@ impl Panel {
         if self.cells.iter().all(Vec::is_empty) {
             return String::new();
         }
-        let corner = if self.vector { "" } else { "<th></th>" };
+        let corner = if self.vector { "" } else { "<td></td>" };
         let head: String = self.columns.iter().map(|&j| cell("th", "n i", &Self::index(j))).collect();
         let mut rows = String::new();
         for (&i, texts) in self.rows.iter().zip(self.texts(digits)) {

@@ -6,13 +6,14 @@ font:13px/1.5 system-ui,sans-serif;color:inherit;margin:.5em 0;overflow-x:auto}\
 .mln table{border-collapse:collapse;margin:0;width:auto;border:0;font-size:13px;color:inherit}\
 .mln table th,.mln table td{padding:.15em .75em;border:0;text-align:left;vertical-align:baseline;white-space:nowrap;\
 max-width:none;color:inherit}\
-.mln table thead th{border-bottom:1px solid var(--mln-line);font-weight:600}\
-.mln table tbody th{font-weight:500;opacity:.75}\
+.mln table thead th,.mln table thead td{border-bottom:1px solid var(--mln-line);font-weight:600}\
+.mln table tbody th{font-weight:500;opacity:.8}\
 .mln table .n{text-align:right;font-variant-numeric:tabular-nums}\
 .mln table .w{white-space:normal;min-width:9em;max-width:30em}\
-.mln table .i{opacity:.6;font-size:12px;font-weight:400}\
-.mln p{margin:.25em 0}.mln .cap{font-weight:600;margin:0 0 .25em}.mln .note{opacity:.7;font-size:12px;margin:.25em 0 0}\
-.mln .ok{color:#1f883d;font-weight:700}.mln .no{color:#d1434b;font-weight:700}</style>";
+.mln table .i{opacity:.75;font-size:12px;font-weight:400}\
+.mln p{margin:.25em 0}.mln .cap{font-weight:600;margin:0 0 .25em}.mln .note{opacity:.75;font-size:12px;margin:.25em 0 0}\
+.mln .ok{color:#1a7f37;font-weight:700}.mln .no{color:#c0303a;font-weight:700}\
+@media(prefers-color-scheme:dark){.mln .ok{color:#4ac26b}.mln .no{color:#ff8182}}</style>";
 
 /// Makes text safe inside an element or a quoted attribute, in HTML and in SVG.
 ///

@@ -478,7 +478,11 @@ fn failed_quietly(errors: &[String]) -> Failure {
     if panicked > 0 {
         let message: Vec<&str> =
             errors[errors.len() - panicked..].iter().map(|line| line.trim_start_matches(PANIC)).collect();
-        return Failure::new(Kind::Panic, message.join("\n"));
+        let mut failure = Failure::new(Kind::Panic, message.join("\n"));
+        if let Some(first) = failure.traceback.first_mut() {
+            first.insert_str(0, "panicked: ");
+        }
+        return failure;
     }
     let message = if errors.is_empty() { "returned early through `?`".to_owned() } else { errors.join("\n") };
     Failure::new(Kind::Returned, message)
