@@ -23,7 +23,7 @@ const BACKLOG: usize = 256;
 /// Something to be made public.
 pub enum Event {
     /// A whole message.
-    Message(JupyterMessage),
+    Message(Box<JupyterMessage>),
     /// This request's cell starts: what is printed now belongs to it.
     Begin(Box<JupyterMessage>),
     /// A printed line.
@@ -44,7 +44,7 @@ impl Publisher {
 
     /// Queues a message that belongs to `request`.
     pub fn message(&self, content: impl Into<JupyterMessageContent>, request: &JupyterMessage) {
-        self.send(Event::Message(JupyterMessage::new(content, Some(request))));
+        self.send(Event::Message(Box::new(JupyterMessage::new(content, Some(request)))));
     }
 }
 
@@ -111,7 +111,7 @@ impl Desk {
             Event::Message(message) => {
                 self.flush();
                 let idle = is_idle(&message);
-                self.post(message);
+                self.post(*message);
                 if idle {
                     self.stay_busy();
                 }
@@ -219,13 +219,13 @@ mod tests {
     fn an_answer_to_another_request_leaves_a_running_cell_busy() {
         let mut desk = Desk::default();
         desk.take(Event::Begin(request()));
-        desk.take(Event::Message(JupyterMessage::new(Status::idle(), None)));
+        desk.take(Event::Message(Box::new(JupyterMessage::new(Status::idle(), None))));
         assert!(matches!(
             &desk.outgoing.back().unwrap().content,
             JupyterMessageContent::Status(Status { execution_state: ExecutionState::Busy })
         ));
         desk.take(Event::End(Vec::new()));
-        desk.take(Event::Message(JupyterMessage::new(Status::idle(), None)));
+        desk.take(Event::Message(Box::new(JupyterMessage::new(Status::idle(), None))));
         assert!(is_idle(desk.outgoing.back().unwrap()));
     }
 
@@ -233,7 +233,7 @@ mod tests {
     fn the_first_client_gets_what_was_published_before_it_came() {
         let mut desk = Desk::default();
         for _ in 0..2 * BACKLOG {
-            desk.take(Event::Message(JupyterMessage::new(Status::idle(), None)));
+            desk.take(Event::Message(Box::new(JupyterMessage::new(Status::idle(), None))));
         }
         assert_eq!(desk.outgoing.len(), BACKLOG);
         desk.welcome(String::new());

@@ -112,7 +112,7 @@ async fn run(connection: &ConnectionInfo, slot: Slot, library: Option<PathBuf>) 
 
     let (events, published) = unbounded_channel();
     let publisher = Publisher(events);
-    publisher.send(Event::Message(JupyterMessage::new(Status::starting(), None)));
+    publisher.send(Event::Message(Box::new(JupyterMessage::new(Status::starting(), None))));
     let (requests, waiting) = channel();
     let (shell_replies, shell_sent) = unbounded_channel();
     let (control_replies, control_sent) = unbounded_channel();
