@@ -85,8 +85,8 @@ class Kernel:
         assert messages[0] == ("status", {"execution_state": "busy"}), messages[0]
         return Cell(reply, messages)
 
-    def run(self, code, **options):
-        return self.collect(self.client.execute(code, **options))
+    def run(self, code, patience=PATIENCE, **options):
+        return self.collect(self.client.execute(code, **options), patience)
 
     def ok(self, code, **options):
         cell = self.run(code, **options)

@@ -1,0 +1,90 @@
+"""Kernel start to the first result of a library call: ours and plain evcxr's, taking turns (see `run`).
+
+Plain evcxr is measured twice: as it comes, and with its own cache of compiled crates switched on and filled.
+"""
+
+import argparse
+import csv
+import datetime
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "notebooks/runner/tests"))
+from kernel import DEPENDENCY, LIBRARY_CALL, started  # noqa: E402
+
+PLAIN = Path(__file__).resolve().parent / "plain"
+CELLS = [f':dep plain = {{ path = "{PLAIN}" }}\nuse plain::mean;', "let mean = mean(&[1.0, 2.0]);\nmean"]
+
+
+def plain_spec(program, work, name, settings):
+    """A kernel folder for plain evcxr, with configuration and cache of its own."""
+    home = work / name
+    (home / "config").mkdir(parents=True, exist_ok=True)
+    (home / "config/init.evcxr").write_text(settings)
+    folder = home / "kernels/mlnotes"
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {"EVCXR_CONFIG_DIR": str(home / "config"), "XDG_CACHE_HOME": str(home / "cache")}
+    (folder / "kernel.json").write_text(json.dumps({
+        "argv": [str(program), "--control_file", "{connection_file}"],
+        "display_name": name, "language": "rust", "interrupt_mode": "message", "env": environment,
+    }))
+    return home / "kernels"
+
+
+def first_result(specs, cells):
+    start = time.monotonic()
+    with started(specs, ROOT / "notebooks") as (kernel, _):
+        for cell in cells:
+            kernel.ok(cell, patience=600)
+        return time.monotonic() - start
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("program", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    work = options.work.resolve()
+    contestants = {
+        "ours": (work / "ours/share/jupyter/kernels", [DEPENDENCY, LIBRARY_CALL]),
+        "plain evcxr": (plain_spec(options.program, work, "plain", ""), CELLS),
+        "plain evcxr, its cache filled": (plain_spec(options.program, work, "cached", ":cache 2000\n"), CELLS),
+    }
+    seconds = {name: [] for name in contestants}
+    for turn in range(options.repetitions + 1):
+        for name, (specs, cells) in contestants.items():
+            took = first_result(specs, cells)
+            # The first turn fills caches: ours, the system's, evcxr's.
+            if turn > 0:
+                seconds[name].append(took)
+            print(f"turn {turn}: {name}: {took:.1f} s", flush=True)
+    ours = statistics.median(seconds["ours"])
+    rows = []
+    for name, all_ in seconds.items():
+        middle = statistics.median(all_)
+        rows.append({
+            "what": f"kernel start to first library result, {name}", "seconds": f"{middle:.2f}",
+            "ours_over_this": f"{ours / middle:.2f}", "load": f"{os.getloadavg()[0]:.1f}", "cores": os.cpu_count(),
+            "date": datetime.date.today().isoformat(), "command": "benches/startup/run",
+        })
+        print(json.dumps(rows[-1]))
+    if options.write:
+        path = ROOT / "data/bench/notebooks.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+            if new:
+                writer.writeheader()
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
