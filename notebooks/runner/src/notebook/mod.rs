@@ -97,11 +97,6 @@ impl<'a> Cell<'a> {
         self.tags().contains(&"volatile")
     }
 
-    /// The cell's id, which notebooks before 4.5 lack.
-    pub fn id(&self) -> Option<&'a str> {
-        self.json["id"].as_str()
-    }
-
     /// A file attached to the cell (`![](attachment:name)`), as its MIME type and base64 text.
     pub fn attachment(&self, name: &str) -> Option<(&'a str, String)> {
         let (mime, data) = self.json["attachments"].get(name)?.as_object()?.iter().next()?;

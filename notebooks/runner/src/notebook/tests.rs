@@ -109,7 +109,7 @@ fn cells_are_seen_in_order_and_unknown_fields_survive() {
         let cells: Vec<_> = notebook.cells().collect();
         assert_eq!(cells.iter().map(super::Cell::kind).collect::<Vec<_>>(), [Kind::Code, Kind::Markdown, Kind::Raw]);
         assert_eq!(cells[0].source(), "let x = 1;\nx");
-        assert_eq!((cells[0].id(), cells[1].id()), (Some("abc"), None));
+        assert_eq!((cells[0].json["id"].as_str(), cells[1].json["id"].as_str()), (Some("abc"), None));
         assert_eq!(cells[0].tags(), ["volatile", "more"]);
         assert!(cells[0].is_volatile() && !cells[1].is_volatile());
         assert_eq!(cells[1].attachment("a.png"), Some(("image/png", "iVBORw==".into())));
@@ -170,7 +170,7 @@ fn normalising_leaves_only_content_and_is_idempotent() {
     assert_eq!(json["cells"][1]["metadata"], json!({}));
     assert_eq!(json["cells"][6]["outputs"], json!([]));
     assert!(json["cells"][6].as_object().unwrap().contains_key("execution_count"));
-    let ids: Vec<_> = notebook.cells().filter_map(|cell| cell.id()).collect();
+    let ids: Vec<_> = notebook.cells().filter_map(|cell| cell.json["id"].as_str()).collect();
     assert_eq!(ids, ["cell-00x", "cell-01", "twice", "cell-03", "cell-04", "cell-00", "cell-06"]);
     assert_eq!(json["nbformat_minor"], 5);
     assert_eq!(json["metadata"]["kernelspec"]["name"], "mlnotes");
