@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::std_source;
+use crate::{std_source, toolchain};
 
 /// The environment variable naming the folder that holds the slots; a registered kernel carries it.
 pub const HOME: &str = "MLNOTES_NOTEBOOKS_HOME";
@@ -15,6 +15,8 @@ pub const HOME: &str = "MLNOTES_NOTEBOOKS_HOME";
 /// Every crate that a cell uses is fully optimised, ours included; only the cell's own code is not.
 const CARGO_CONFIG: &str = "[profile.dev.package.\"*\"]\nopt-level = 3\ncodegen-units = 16\n";
 
+/// Where the system's loader looks for shared libraries.
+const LIBRARY_PATH: &str = if cfg!(target_os = "macos") { "DYLD_FALLBACK_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
 /// The project's lock file, kept in the slot.
 const PINNED: &str = "pinned.lock";
 /// The file that marks a slot with a compiled library.
@@ -91,6 +93,15 @@ impl Slot {
             // With evcxr's own build settings an incremental build switched off kills every cell.
             std::env::remove_var("CARGO_INCREMENTAL");
             std::env::remove_var("CARGO_TARGET_DIR");
+            // A cell's library names the standard library by a path relative to where rustc wrote it, and evcxr moves
+            // it: where slot and toolchain lie below one folder (a home), it would not be found.
+            if let Some(folder) = toolchain::library_folder() {
+                let old = std::env::var_os(LIBRARY_PATH).unwrap_or_default();
+                let folders = std::iter::once(folder).chain(std::env::split_paths(&old));
+                if let Ok(folders) = std::env::join_paths(folders) {
+                    std::env::set_var(LIBRARY_PATH, folders);
+                }
+            }
             // mimalloc (this program's, not the cells') would count a gigabyte that nobody uses against their memory.
             std::env::set_var("MIMALLOC_ARENA_EAGER_COMMIT", "0");
             if std::env::var_os(std_source::VARIABLE).is_none()

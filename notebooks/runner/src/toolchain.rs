@@ -1,5 +1,6 @@
 //! Is there a compiler for the cells?
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Cells are compiled as they run, so cargo must be there now, not only when this program was built.
@@ -16,4 +17,11 @@ pub fn require_cargo() -> Result<(), String> {
                 .to_owned(),
         ),
     }
+}
+
+/// The folder with the standard library's shared library.
+pub fn library_folder() -> Option<PathBuf> {
+    let output = Command::new("rustc").args(["--print", "target-libdir"]).output().ok()?;
+    let folder = String::from_utf8(output.stdout).ok()?;
+    Some(folder.trim().into()).filter(|folder: &PathBuf| folder.is_dir())
 }
