@@ -5,10 +5,11 @@
 //! of the cell undefined while keeping the old ones. So each cell defines a marker variable of its own, and the cell
 //! succeeded exactly when the marker is there afterwards. Nothing the reader had is lost.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+mod failure;
+mod source;
+mod stop;
+
 use std::path::Path;
-use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -16,6 +17,11 @@ use std::time::Duration;
 use evcxr::{CommandContext, Completions, EvalContextOutputs};
 
 use crate::diagnostic;
+pub use failure::{Failure, Kind, Outcome};
+use failure::{died, failed_quietly, start_error, stopped};
+use source::{pin_versions_for, reads_stdin, set_up_lines, toml_escaped, with_absolute_paths, with_line};
+use stop::Running;
+pub use stop::Stopper;
 
 /// Lines of standard error that start so come from our panic hook.
 const PANIC: &str = "\u{1}panic ";
@@ -25,8 +31,6 @@ const MARKER: &str = "__cell_";
 const NO_STDIN: &str = "a notebook's cell cannot read standard input: write the value into the cell";
 /// Each cell's first act is to print this and its number to standard error: from there on its own code runs.
 const BEGAN: &str = "\u{1}began ";
-/// How often a cell that is being compiled is told to stop.
-const PATIENCE: Duration = Duration::from_millis(20);
 /// How long standard error must be silent before a cell's text is taken as complete (it has no end mark).
 const QUIET: Duration = Duration::from_millis(8);
 
@@ -57,142 +61,8 @@ pub enum Stream {
     Stderr,
 }
 
-/// Why a cell failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Kind {
-    /// It does not compile.
-    Compile,
-    /// It panicked.
-    Panic,
-    /// It returned early through `?`.
-    Returned,
-    /// Its process ended: `std::process::exit`, an abort, a crash.
-    Died,
-    /// It asked for more memory than allowed.
-    Memory,
-    /// It ran past its time limit.
-    Timeout,
-    /// It printed more than allowed.
-    Output,
-    /// The user stopped it.
-    Interrupted,
-}
-
-impl Kind {
-    /// The name a notebook's error output carries.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Compile => "CompileError",
-            Self::Panic => "Panic",
-            Self::Returned => "Error",
-            Self::Died => "ProcessEnded",
-            Self::Memory => "OutOfMemory",
-            Self::Timeout => "Timeout",
-            Self::Output => "TooMuchOutput",
-            Self::Interrupted => "Interrupted",
-        }
-    }
-
-    /// Whether the process that ran the cell has ended by itself.
-    fn ends_process(self) -> bool {
-        matches!(self, Self::Died | Self::Memory)
-    }
-}
-
-/// A failed cell: what a reader is shown.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub struct Failure {
-    /// The sort of failure.
-    pub kind: Kind,
-    /// One sentence.
-    pub message: String,
-    /// The whole text, line by line.
-    pub traceback: Vec<String>,
-}
-
-impl Failure {
-    fn new(kind: Kind, message: impl Into<String>) -> Self {
-        let message = message.into();
-        let traceback = message.lines().map(str::to_owned).collect();
-        Self { kind, message, traceback }
-    }
-}
-
-/// What a cell left behind, its printed text apart.
-#[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
-pub struct Outcome {
-    /// The last expression's representations by MIME type.
-    pub data: BTreeMap<String, String>,
-    /// Set if the cell failed.
-    pub failure: Option<Failure>,
-}
-
-impl From<Failure> for Outcome {
-    fn from(failure: Failure) -> Self {
-        Self { data: BTreeMap::new(), failure: Some(failure) }
-    }
-}
-
 /// Receives each printed line (without its newline) while the cell runs.
 pub type Sink = dyn FnMut(Stream, &str) + Send;
-
-/// Stops a running cell from another thread.
-#[derive(Clone)]
-pub struct Stopper {
-    child: Arc<Mutex<Child>>,
-    cell: Arc<Mutex<Running>>,
-}
-
-/// The cell being executed, as other threads must know it.
-#[derive(Default)]
-struct Running {
-    /// Its number, from its arrival to its end.
-    number: Option<usize>,
-    /// It is compiled, and its own code runs.
-    began: bool,
-    /// Why it is to be stopped.
-    reason: Option<Failure>,
-    /// The process that ran it has been killed for that.
-    killed: bool,
-}
-
-impl Stopper {
-    /// Makes the running cell fail for this reason, if a cell is running. While it is being compiled, only the
-    /// compilers are killed; once it runs, so is the process that holds all variables.
-    pub fn stop(&self, kind: Kind, message: impl Into<String>) {
-        let mut cell = lock(&self.cell);
-        let Some(number) = cell.number else { return };
-        if cell.reason.is_some() {
-            return;
-        }
-        cell.reason = Some(Failure::new(kind, message));
-        drop(cell);
-        let stopper = self.clone();
-        std::thread::spawn(move || {
-            while stopper.strike(number) {
-                std::thread::sleep(PATIENCE);
-            }
-        });
-    }
-
-    /// True if the cell must be struck again: the compiler front end in this process cannot be stopped, but what
-    /// it starts can.
-    fn strike(&self, number: usize) -> bool {
-        let mut cell = lock(&self.cell);
-        if cell.number != Some(number) {
-            return false;
-        }
-        let mut child = lock(&self.child);
-        if cell.began {
-            cell.killed = true;
-            // The process may have just ended by itself: then there is nothing left to kill.
-            let _ = child.kill();
-        } else {
-            crate::processes::kill_descendants(Some(child.id()));
-        }
-        !cell.began
-    }
-}
 
 /// Runs cells one after the other, keeping variables between them.
 pub struct Session {
@@ -406,114 +276,4 @@ impl Printed {
 /// A poisoned lock here means that printing panicked: the data are plain text and still good.
 pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn pin_versions_for(code: &str) {
-    if code.lines().any(|line| line.trim_start().starts_with(":dep")) {
-        crate::slot::pin_versions();
-    }
-}
-
-/// A cell's `:dep` lines with absolute paths: then evcxr sees that it has the dependency, and asks cargo nothing.
-fn with_absolute_paths(code: &str) -> Cow<'_, str> {
-    if !code.contains(":dep") {
-        return code.into();
-    }
-    code.split_inclusive('\n').map(|line| absolute(line).unwrap_or(line.into())).collect::<String>().into()
-}
-
-/// The line with its relative path made absolute, if it is a `:dep` with such a path to an existing folder.
-fn absolute(line: &str) -> Option<Cow<'_, str>> {
-    line.trim_start().strip_prefix(":dep")?;
-    let after = line.split_once("path")?.1.trim_start().strip_prefix('=')?.trim_start().strip_prefix('"')?;
-    let written = after.split_once('"')?.0;
-    let path = Path::new(written);
-    if path.is_absolute() {
-        return None;
-    }
-    let start = written.as_ptr() as usize - line.as_ptr() as usize;
-    let path = toml_escaped(&path.canonicalize().ok()?);
-    Some(format!("{}{path}{}", &line[..start], &line[start + written.len()..]).into())
-}
-
-/// A path as it stands between a TOML string's quotes.
-fn toml_escaped(path: &Path) -> String {
-    path.display().to_string().replace('\\', "\\\\").replace('"', "\\\"")
-}
-
-/// Whether a cell would wait for input: what it would read are evcxr's own commands.
-fn reads_stdin(code: &str) -> bool {
-    code.lines().any(|line| line.split("//").next().is_some_and(|code| code.contains("stdin()")))
-}
-
-/// What stopping a cell leaves.
-fn stopped(reason: Option<Failure>, killed: bool) -> Failure {
-    let reason = reason.unwrap_or_else(|| Failure::new(Kind::Interrupted, "the cell was stopped"));
-    let rest = if killed { "all variables are lost" } else { "it was still being compiled, no variable is lost" };
-    Failure::new(reason.kind, format!("{}; {rest}", reason.message))
-}
-
-/// How many lines at a cell's head are commands, imports, attributes and comments. They cannot fail once they compile,
-/// and a marker among them would turn a cell of nothing else into a second or so of compilation.
-fn set_up_lines(code: &str) -> usize {
-    let is_set_up = |line: &str| {
-        let line = line.trim();
-        line.is_empty()
-            || [":", "//", "#!["].iter().any(|start| line.starts_with(start))
-            || (line.starts_with("use ") && line.ends_with(';'))
-    };
-    code.lines().take_while(|line| is_set_up(line)).count()
-}
-
-/// The code with one more line before line number `at`, counted from 0.
-fn with_line(code: &str, at: usize, line: &str) -> String {
-    let mut lines: Vec<&str> = code.lines().collect();
-    lines.insert(at, line);
-    lines.join("\n")
-}
-
-/// A cell that evcxr calls a success but whose marker is missing: a panic if our hook spoke last, else `?`.
-fn failed_quietly(errors: &[String]) -> Failure {
-    let panicked = errors.iter().rev().take_while(|line| line.starts_with(PANIC)).count();
-    if panicked > 0 {
-        let message: Vec<&str> =
-            errors[errors.len() - panicked..].iter().map(|line| line.trim_start_matches(PANIC)).collect();
-        let mut failure = Failure::new(Kind::Panic, message.join("\n"));
-        if let Some(first) = failure.traceback.first_mut() {
-            first.insert_str(0, "panicked: ");
-        }
-        return failure;
-    }
-    let message = if errors.is_empty() { "returned early through `?`".to_owned() } else { errors.join("\n") };
-    Failure::new(Kind::Returned, message)
-}
-
-fn died(status: &str, errors: &[String]) -> Failure {
-    if let Some(line) = errors.iter().find(|line| line.starts_with("memory allocation of")) {
-        let message = format!("{line}: the limit is {} (--memory); all variables are lost", memory_limit_text());
-        return Failure::new(Kind::Memory, message);
-    }
-    let status = status.lines().last().unwrap_or(status).trim_start_matches("Subprocess terminated with status: ");
-    let mut failure = Failure::new(
-        Kind::Died,
-        format!(
-            "the process that runs the cells ended ({status}): the cell called `std::process::exit`, aborted or \
-             crashed; all variables are lost"
-        ),
-    );
-    failure.traceback.extend(errors.iter().cloned());
-    failure
-}
-
-fn memory_limit_text() -> String {
-    match crate::runtime::memory_limit() {
-        Some(bytes) => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
-        None => "the machine's".to_owned(),
-    }
-}
-
-/// A start that fails has one of few causes; evcxr's own text is long and comes last.
-fn start_error(text: &str) -> String {
-    let first = text.trim().lines().next().unwrap_or("no reason given");
-    format!("the Rust compiler could not be started for the cells: {first}")
 }
