@@ -55,7 +55,7 @@ pub fn machine_memory() -> Option<u64> {
     #[cfg(target_os = "linux")]
     {
         let info = rustix::system::sysinfo();
-        return Some(info.totalram as u64 * u64::from(info.mem_unit));
+        Some(info.totalram as u64 * u64::from(info.mem_unit))
     }
     #[cfg(not(target_os = "linux"))]
     None

@@ -27,7 +27,7 @@ pub fn checks(outputs: &[Output]) -> Result<Checks, String> {
     if let Some(line) = lines.iter().find(|line| line.trim_start().starts_with("recorded more than once")) {
         return Err(format!("{}: one of them may hide the other's failure", line.trim()));
     }
-    let Some(checks) = lines.into_iter().filter_map(parse).last() else {
+    let Some(checks) = lines.into_iter().filter_map(parse).next_back() else {
         return Err("the last cell shows no line `CHECKS n/n`: end the notebook with its ledger".to_owned());
     };
     match checks {
