@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "notebooks/runner/tests"))
 from kernel import DEPENDENCY, LIBRARY_CALL, started  # noqa: E402
 
 PLAIN = Path(__file__).resolve().parent / "plain"
-CELLS = [f':dep plain = {{ path = "{PLAIN}" }}\nuse plain::mean;', "let mean = mean(&[1.0, 2.0]);\nmean"]
+CELLS = [f':dep plain = {{ path = "{PLAIN}" }}\nuse plain::mean;', "let result = mean(&[1.0, 2.0]);\nresult"]
 
 
 def plain_spec(program, work, name, settings):
