@@ -34,6 +34,34 @@ fn outputs_are_written_once_and_then_stay() {
 }
 
 #[test]
+fn each_cell_gets_its_own_text_and_only_that() {
+    let folder = Folder::new();
+    let cells: &[(&str, &[&str])] = &[
+        ("print!(\"no newline\");", &[]),
+        ("eprint!(\"here neither\"); let a = 1;", &[]),
+        ("eprint!(\"before\"); None::<i32>.unwrap()", &["raises-exception"]),
+        ("let b = 2.5; std::panic::catch_unwind(|| panic!(\"survived\")).is_err()", &[]),
+        (":vars", &[]),
+        (":clear", &[]),
+        ("panic!(\"after a clearing\")", &["raises-exception"]),
+        (LEDGER, &[]),
+    ];
+    let path = folder.tagged("text", cells);
+    let ran = run(&[&path], &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let notebook = read(&path);
+    let output = |cell: usize, number: usize| notebook["cells"][cell]["outputs"][number].clone();
+    assert_eq!(output(0, 0)["text"][0], "no newline\n");
+    assert_eq!(output(1, 0)["text"][0], "here neither\n");
+    assert_eq!(output(2, 0)["text"][0], "before\n");
+    assert_eq!(output(2, 1)["ename"], "Panic");
+    assert_eq!(output(3, 0)["text"][0], "panicked: survived\n");
+    assert_eq!(output(3, 1)["data"]["text/plain"][0], "true");
+    assert_eq!(output(4, 0)["data"]["text/plain"], serde_json::json!(["a: i32\n", "b: f64"]));
+    assert_eq!(output(6, 0)["evalue"], "after a clearing");
+}
+
+#[test]
 fn check_finds_an_output_that_is_no_longer_true() {
     let folder = Folder::new();
     let path = folder.notebook("old", &["let a = 41;", "a + 1", LEDGER]);

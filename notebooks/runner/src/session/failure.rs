@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::PANIC;
+use super::text::PANIC;
 
 /// Why a cell failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -8,81 +8,37 @@
 mod failure;
 mod source;
 mod stop;
+mod text;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use evcxr::{CommandContext, Completions, EvalContextOutputs};
 
 use crate::diagnostic;
 pub use failure::{Failure, Kind, Outcome};
 use failure::{died, failed_quietly, start_error, stopped};
-use source::{pin_versions_for, reads_stdin, set_up_lines, toml_escaped, with_absolute_paths, with_line};
+use source::{clears, pin_versions_for, reads_stdin, set_up_lines, toml_escaped, with_absolute_paths, with_line};
 use stop::Running;
 pub use stop::Stopper;
+use text::{MARKS, Text};
+pub use text::{Sink, Stream};
 
-/// Lines of standard error that start so come from our panic hook.
-const PANIC: &str = "\u{1}panic ";
 /// Marker variables are called so, and a number.
 const MARKER: &str = "__cell_";
 /// What a cell that reads standard input is told.
 const NO_STDIN: &str = "a notebook's cell cannot read standard input: write the value into the cell";
-/// Each cell's first act is to print this and its number to standard error: from there on its own code runs.
-const BEGAN: &str = "\u{1}began ";
-/// How long standard error must be silent before a cell's text is taken as complete (it has no end mark).
-const QUIET: Duration = Duration::from_millis(8);
-
-/// Installed in the child: a panic is one message with its place, not a backtrace through generated code.
-/// The `?` teaches evcxr to accept `?` from here on, which otherwise costs the first cell with one a second compilation.
-const SET_UP: &str = r##"
-std::panic::set_hook(Box::new(|info| {
-    let message = info.payload_as_str().unwrap_or("a value that is not text").replace('\n', "\n\u{1}panic ");
-    let place = match info.location() {
-        Some(at) if at.file() != "src/lib.rs" => {
-            let parts: Vec<&str> = at.file().split(['/', '\\']).collect();
-            let tail = parts.iter().rposition(|part| *part == "src").map_or(0, |src| src.saturating_sub(1));
-            format!(" (at {}:{})", parts[tail..].join("/"), at.line())
-        }
-        _ => String::new(),
-    };
-    eprintln!("\u{1}panic {message}{place}");
-}));
-let _: i32 = "0".parse::<i32>()?;
-"##;
-
-/// Where a line of text was printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-/// Receives each printed line (without its newline) while the cell runs.
-pub type Sink = dyn FnMut(Stream, &str) + Send;
+/// Teaches evcxr to accept `?` from here on, which otherwise costs the first cell with one a second compilation.
+const QUESTION_MARK: &str = "let _: i32 = \"0\".parse::<i32>()?;";
 
 /// Runs cells one after the other, keeping variables between them.
 pub struct Session {
     context: CommandContext,
-    printed: Arc<Mutex<Printed>>,
-    pulse: Arc<AtomicUsize>,
+    text: Text,
     stopper: Stopper,
     count: usize,
-    /// The cells' process has what [`SET_UP`] installs.
+    /// The cells' process has what [`set_up`] installs.
     is_set_up: bool,
-}
-
-/// What the current cell printed, as far as the session itself needs to know.
-struct Printed {
-    sink: Box<Sink>,
-    bytes: usize,
-    limit: usize,
-    /// Standard error, kept for the failure's message. Panics among it are passed on only once it is clear that the
-    /// cell survived them (`catch_unwind`, another thread): else they are the failure itself.
-    errors: Vec<String>,
 }
 
 impl Session {
@@ -93,27 +49,24 @@ impl Session {
     pub fn start(output_limit: usize, sink: Box<Sink>) -> Result<Self, String> {
         let (context, EvalContextOutputs { stdout, stderr }) =
             CommandContext::new().map_err(|error| start_error(&error.to_string()))?;
-        let printed = Arc::new(Mutex::new(Printed { sink, bytes: 0, limit: output_limit, errors: Vec::new() }));
+        let text = Text::new(output_limit, sink);
         let stopper = Stopper { child: context.process_handle(), cell: Arc::default() };
-        let pulse = Arc::new(AtomicUsize::new(0));
         for (stream, lines) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
-            let (printed, stopper, pulse) = (printed.clone(), stopper.clone(), pulse.clone());
+            let (text, stopper) = (text.clone(), stopper.clone());
             std::thread::spawn(move || {
                 while let Ok(line) = lines.recv() {
-                    pulse.fetch_add(1, Ordering::Relaxed);
-                    if let Some(number) = line.strip_prefix(BEGAN) {
-                        let mut cell = lock(&stopper.cell);
-                        cell.began = cell.number.is_some_and(|running| number == running.to_string());
-                        continue;
-                    }
-                    if lock(&printed).take(stream, &line) {
-                        let limit = output_limit as f64 / 1e6;
-                        stopper.stop(Kind::Output, format!("the cell printed more than {limit} MB"));
+                    match text.take(stream, &line) {
+                        Some(text::Event::Began(number)) => stopper.began(number),
+                        Some(text::Event::TooMuch) => {
+                            let limit = output_limit as f64 / 1e6;
+                            stopper.stop(Kind::Output, format!("the cell printed more than {limit} MB"));
+                        }
+                        None => {}
                     }
                 }
             });
         }
-        let mut session = Self { context, printed, pulse, stopper, count: 0, is_set_up: false };
+        let mut session = Self { context, text, stopper, count: 0, is_set_up: false };
         // Cells are compiled without optimisation, so that the reader waits less; the library is fully optimised
         // (slot.rs). Dependencies are resolved to the versions of the project's own Cargo.lock.
         session.command(":opt 0")?;
@@ -123,7 +76,7 @@ impl Session {
     fn set_up(&mut self) {
         if !self.is_set_up {
             // What fails here fails for the reader's cell too, which shows why.
-            self.is_set_up = self.command(SET_UP).is_ok();
+            self.is_set_up = self.command(&set_up()).is_ok();
         }
     }
 
@@ -142,8 +95,9 @@ impl Session {
         let path = toml_escaped(&path);
         // All in one: each command is a compilation.
         self.command(&format!(
-            ":dep mlnotes = {{ path = \"{path}\" }}\nuse mlnotes::prelude::*;\n{SET_UP}\n\
-             let {MARKER}0 = mlnotes::check::Checks::new(\"\");"
+            ":dep mlnotes = {{ path = \"{path}\" }}\nuse mlnotes::prelude::*;\n{}\n\
+             let {MARKER}0 = mlnotes::check::Checks::new(\"\");",
+            set_up()
         ))?;
         self.is_set_up = true;
         Ok(())
@@ -159,17 +113,19 @@ impl Session {
         if reads_stdin(code) {
             return Failure::new(Kind::Compile, NO_STDIN).into();
         }
+        if code.trim() == ":vars" {
+            return self.variables();
+        }
         self.set_up();
         self.count += 1;
-        lock(&self.printed).start();
+        self.text.start();
         let marker = format!("{MARKER}{}", self.count);
         let code = with_absolute_paths(code);
         // Commands are read before the first statement only, so the marker follows them.
         let before = set_up_lines(&code);
         let guarded = before < code.lines().count();
         let source = if guarded {
-            let statement = format!("let {marker}: () = eprintln!(\"{}{}\");", BEGAN.escape_unicode(), self.count);
-            with_line(&code, before, &statement)
+            with_line(&code, before, &format!("{} let {marker}: () = ();", text::marks(self.count)))
         } else {
             code.to_string()
         };
@@ -179,13 +135,18 @@ impl Session {
         let result = self.context.execute(&source);
         let Running { reason, killed, .. } = std::mem::take(&mut *lock(&self.stopper.cell));
         let succeeded = !guarded || self.context.variables_and_types().any(|(name, _)| name == marker);
-        self.wait_for_text();
-        let errors = std::mem::take(&mut lock(&self.printed).errors);
+        match &result {
+            _ if killed => self.text.settle(),
+            Ok(_) if guarded => self.text.wait_for(self.count),
+            Err(evcxr::Error::SubprocessTerminated(_)) => self.text.settle(),
+            _ => {}
+        }
+        let errors = self.text.errors();
 
         let outcome = match result {
             Ok(_) if killed => {
                 // It was killed just after its end, which only the next command finds out.
-                let _ = self.command(SET_UP);
+                let _ = self.command(&set_up());
                 stopped(reason, killed).into()
             }
             Ok(_) if !succeeded => failed_quietly(&errors).into(),
@@ -203,11 +164,22 @@ impl Session {
         if killed || outcome.failure.as_ref().is_some_and(|failure| failure.kind.ends_process()) {
             self.is_set_up = false;
             self.set_up();
+        } else if clears(&code) {
+            self.is_set_up = false;
         }
         if !matches!(outcome.failure, Some(Failure { kind: Kind::Panic, .. })) {
-            lock(&self.printed).pass_panics(&errors);
+            self.text.pass_panics(&errors);
         }
         outcome
+    }
+
+    /// The reader's variables and their types, without the session's own.
+    fn variables(&self) -> Outcome {
+        let mut all: Vec<_> =
+            self.context.variables_and_types().filter(|(name, _)| !name.starts_with(MARKER)).collect();
+        all.sort_unstable();
+        let lines: Vec<String> = all.iter().map(|(name, its_type)| format!("{name}: {its_type}")).collect();
+        Outcome { data: [("text/plain".to_owned(), lines.join("\n"))].into(), failure: None }
     }
 
     /// Completions at a byte offset of `code`.
@@ -224,53 +196,11 @@ impl Session {
         }
         self.context.hover_at(code, position).ok().filter(|(plain, _)| plain != "No documentation found")
     }
-
-    /// Waits until the child's text has arrived: its pipes are read by other threads.
-    fn wait_for_text(&self) {
-        loop {
-            let before = self.pulse.load(Ordering::Relaxed);
-            std::thread::sleep(QUIET);
-            if self.pulse.load(Ordering::Relaxed) == before {
-                return;
-            }
-        }
-    }
 }
 
-impl Printed {
-    fn start(&mut self) {
-        self.bytes = 0;
-        self.errors.clear();
-    }
-
-    fn pass_panics(&mut self, errors: &[String]) {
-        for message in errors.iter().filter_map(|line| line.strip_prefix(PANIC)) {
-            (self.sink)(Stream::Stderr, &format!("panicked: {message}"));
-        }
-    }
-
-    /// Passes a line on; true if the cell has now printed too much.
-    fn take(&mut self, stream: Stream, line: &str) -> bool {
-        let before = self.bytes;
-        self.bytes += line.len() + 1;
-        if before > self.limit {
-            return false;
-        }
-        if self.bytes > self.limit {
-            return true;
-        }
-        if stream == Stream::Stderr {
-            // The standard library's advice after an abort: there is no backtrace to be had here.
-            if line.starts_with("note: run with `RUST_BACKTRACE") {
-                return false;
-            }
-            self.errors.push(line.to_owned());
-        }
-        if stream == Stream::Stdout || !line.starts_with(PANIC) {
-            (self.sink)(stream, line);
-        }
-        false
-    }
+/// What is executed in a new process for cells before the first of them.
+fn set_up() -> String {
+    format!("{MARKS}\n{QUESTION_MARK}")
 }
 
 /// A poisoned lock here means that printing panicked: the data are plain text and still good.

@@ -41,6 +41,11 @@ pub fn reads_stdin(code: &str) -> bool {
     code.lines().any(|line| line.split("//").next().is_some_and(|code| code.contains("stdin()")))
 }
 
+/// Whether a command in the cell clears the session, and with it what the session itself has defined.
+pub fn clears(code: &str) -> bool {
+    code.lines().any(|line| line.trim() == ":clear")
+}
+
 /// How many lines at a cell's head are commands, imports, attributes and comments. They cannot fail once they compile,
 /// and a marker among them would turn a cell of nothing else into a second or so of compilation.
 pub fn set_up_lines(code: &str) -> usize {

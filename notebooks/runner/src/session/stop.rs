@@ -49,6 +49,12 @@ impl Stopper {
         });
     }
 
+    /// Cell `number` is compiled and runs its own code from here on.
+    pub(super) fn began(&self, number: usize) {
+        let mut cell = lock(&self.cell);
+        cell.began = cell.number == Some(number);
+    }
+
     /// True if the cell must be struck again: the compiler front end in this process cannot be stopped, but what
     /// it starts can.
     fn strike(&self, number: usize) -> bool {
