@@ -118,7 +118,7 @@ impl RunArgs {
                 return Err(format!("--memory {gigabytes}: give a number of gigabytes above 0"));
             }
             Some(gigabytes) => Some((gigabytes * 1e9) as u64),
-            None => runtime::machine_memory().map(|bytes| bytes / 4 * 3 / jobs as u64),
+            None => runtime::default_memory().map(|bytes| bytes / jobs as u64),
         };
         let limits = Limits { seconds: self.cell_timeout, output: self.output_limit as usize * 1_000_000 };
         Ok(run::Options { names: self.names, check: self.check, jobs, limits, memory })
@@ -168,7 +168,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(_) if run::supervise::interrupted() => {
-            eprintln!("interrupted: notebooks that were not through are unchanged");
+            eprintln!("{}", run::supervise::INTERRUPTED);
             ExitCode::from(130)
         }
         Err(sentence) => {

@@ -32,6 +32,22 @@ impl Project {
         crate::slot::target().unwrap_or_else(|| self.root.join("target")).join("book")
     }
 
+    /// Makes sure that cells can be compiled: their crates must not look like forgotten members of our workspace.
+    ///
+    /// # Errors
+    /// A sentence, if they lie in the checkout elsewhere than in `target`, which the workspace excludes.
+    pub fn require_cells_apart(&self) -> Result<(), String> {
+        let cells = std::path::absolute(crate::slot::home()).unwrap_or_default();
+        if cells.starts_with(&self.root) && !cells.starts_with(self.root.join("target")) {
+            let cells = cells.display();
+            return Err(format!(
+                "cells would be compiled in {cells}, where cargo takes them for crates of this workspace: set \
+                 CARGO_TARGET_DIR to `target` or to a folder outside the checkout"
+            ));
+        }
+        Ok(())
+    }
+
     /// All notebooks, by name.
     ///
     /// # Errors

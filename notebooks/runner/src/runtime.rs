@@ -50,12 +50,12 @@ fn end_with_parent() {
 #[cfg(not(target_os = "linux"))]
 fn end_with_parent() {}
 
-/// The machine's memory in bytes, where that can be asked.
-pub fn machine_memory() -> Option<u64> {
+/// The bytes that all cells together may use unless told otherwise: three quarters of the machine's memory.
+pub fn default_memory() -> Option<u64> {
     #[cfg(target_os = "linux")]
     {
         let info = rustix::system::sysinfo();
-        Some(info.totalram as u64 * u64::from(info.mem_unit))
+        Some(info.totalram as u64 * u64::from(info.mem_unit) / 4 * 3)
     }
     #[cfg(not(target_os = "linux"))]
     None

@@ -45,11 +45,22 @@ pub fn target() -> Option<PathBuf> {
 }
 
 impl Slot {
-    /// Takes the first free slot below `home`, with the dependency versions of `cargo_lock`.
+    /// Takes the first free slot, with the dependency versions of `cargo_lock`, and makes this process work in it. Called
+    /// before any thread is started.
     ///
     /// # Errors
-    /// If the folder cannot be made.
-    pub fn take(home: &Path, cargo_lock: Option<&Path>) -> io::Result<Self> {
+    /// A sentence, if the folder cannot be made.
+    pub fn enter(cargo_lock: Option<&Path>) -> Result<Self, String> {
+        let home = home();
+        let slot = Self::take(&home, cargo_lock).map_err(|error| {
+            let home = home.display();
+            format!("the folder for compiling cells, {home}, cannot be prepared: {error}; {HOME} can name another")
+        })?;
+        slot.set_environment();
+        Ok(slot)
+    }
+
+    fn take(home: &Path, cargo_lock: Option<&Path>) -> io::Result<Self> {
         fs::create_dir_all(home.join(".cargo"))?;
         write_if_changed(&home.join(".cargo/config.toml"), CARGO_CONFIG)?;
         for number in 0.. {
@@ -85,8 +96,8 @@ impl Slot {
     }
 
     /// Tells evcxr, in this process, to work here and to read no configuration but its defaults.
-    pub fn enter(&self) {
-        // SAFETY: called first in `main`, before any thread is started.
+    fn set_environment(&self) {
+        // SAFETY: no other thread has been started yet.
         unsafe {
             std::env::set_var("EVCXR_TMPDIR", &self.path);
             std::env::set_var("EVCXR_CONFIG_DIR", self.path.join("config"));
@@ -124,14 +135,6 @@ pub fn pin_versions() {
         // Without the file cargo resolves anew, which is slower and no error.
         let _ = fs::copy(slot.join(PINNED), slot.join("Cargo.lock"));
     }
-}
-
-/// The sentence for a slot that could not be made.
-pub fn cannot_prepare(error: &io::Error) -> String {
-    format!(
-        "the folder for compiling cells, {}, cannot be prepared: {error}; {HOME} can name another",
-        home().display()
-    )
 }
 
 /// Whether the library has been compiled here for cells.

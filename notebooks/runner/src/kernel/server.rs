@@ -22,7 +22,7 @@ use super::cells::{Cells, Interrupter};
 use super::iopub::{self, Event, Publisher};
 use super::{code, spec};
 use crate::session::{Session, Stream};
-use crate::slot::{self, Slot};
+use crate::slot::Slot;
 use crate::{processes, runtime};
 
 /// How much a cell may print, in bytes.
@@ -45,8 +45,7 @@ pub fn serve(connection_file: &Path) -> Result<(), String> {
     let library = library();
     set_environment();
     let cargo_lock = library.as_ref().map(|path| path.join("Cargo.lock"));
-    let slot = Slot::take(&slot::home(), cargo_lock.as_deref()).map_err(|error| slot::cannot_prepare(&error))?;
-    slot.enter();
+    let slot = Slot::enter(cargo_lock.as_deref())?;
     end_when_told();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -65,7 +64,7 @@ fn library() -> Option<PathBuf> {
 /// Completes what kernel.json has set: a limit for the cells' memory, and a way to cargo.
 fn set_environment() {
     let memory = match runtime::memory_limit() {
-        None => runtime::machine_memory().map(|bytes| (bytes / 4 * 3).to_string()),
+        None => runtime::default_memory().map(|bytes| bytes.to_string()),
         Some(_) => None,
     };
     let mut folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
@@ -143,11 +142,9 @@ fn session(publisher: &Publisher, library: Option<&Path>, slot: &Slot) -> Result
     let publisher = publisher.clone();
     let sink = move |stream: Stream, line: &str| publisher.send(Event::Line(stream, line.to_owned()));
     let mut session = Session::start(OUTPUT_LIMIT, Box::new(sink))?;
-    match library.map(|library| session.warm(library)) {
-        Some(Ok(())) => slot.mark_warm(),
+    if let Some(Err(sentence)) = library.map(|library| session.warm(library, slot)) {
         // The reader's own `:dep` cell will show the compiler's words.
-        Some(Err(sentence)) => eprintln!("the library was not loaded beforehand: {sentence}"),
-        None => {}
+        eprintln!("the library was not loaded beforehand: {sentence}");
     }
     Ok(session)
 }

@@ -115,6 +115,7 @@ pub fn is_library(path: &Path) -> bool {
 /// A sentence, if there is no compiler, or a file cannot be written.
 pub fn install(project: &Project, prefix: Option<&Path>) -> Result<(), String> {
     toolchain::require_cargo()?;
+    project.require_cells_apart()?;
     let places = Places::find(prefix)?;
     copy_program(&places.program())?;
     let json = serde_json::to_string_pretty(&kernel_json(&places, project)).map_err(|error| error.to_string())?;
@@ -133,7 +134,7 @@ fn kernel_json(places: &Places, project: &Project) -> KernelJson {
         (slot::HOME.to_owned(), home.display().to_string()),
         (CRATE.to_owned(), root.display().to_string()),
     ]);
-    if let Some(bytes) = runtime::memory_limit().or(runtime::machine_memory().map(|bytes| bytes / 4 * 3)) {
+    if let Some(bytes) = runtime::memory_limit().or(runtime::default_memory()) {
         env.insert(runtime::MEMORY.to_owned(), bytes.to_string());
     }
     if let Some(folder) = cargo_folder() {
@@ -212,11 +213,8 @@ fn warm(project: &Project) -> Result<(), String> {
         return Ok(());
     }
     println!("compiling the library for its cells, once (about a minute) ...");
-    let slot = Slot::take(&slot::home(), Some(&project.cargo_lock())).map_err(|error| slot::cannot_prepare(&error))?;
-    slot.enter();
-    Session::start(1 << 20, Box::new(|_, _| {}))?.warm(&project.root)?;
-    slot.mark_warm();
-    Ok(())
+    let slot = Slot::enter(Some(&project.cargo_lock()))?;
+    Session::start(1 << 20, Box::new(|_, _| {}))?.warm(&project.root, &slot)
 }
 
 /// Removes what [`install`] wrote, and nothing else.

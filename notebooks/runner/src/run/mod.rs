@@ -41,6 +41,7 @@ pub struct Options {
 pub fn run(project: &Project, options: &Options) -> Result<bool, String> {
     let paths = project.select(&options.names)?;
     crate::toolchain::require_cargo()?;
+    project.require_cells_apart()?;
     supervise::catch_interrupts()?;
     let width = paths.iter().map(|path| name(path).chars().count()).max().unwrap_or(0);
     let progress = Progress::new(width);
@@ -62,7 +63,7 @@ pub fn run(project: &Project, options: &Options) -> Result<bool, String> {
         }
     });
     if supervise::interrupted() {
-        return Err("interrupted: notebooks that were not through are unchanged".to_owned());
+        return Err(supervise::INTERRUPTED.to_owned());
     }
     let mut reports = reports.into_inner().unwrap_or_default();
     reports.sort_by_key(|(index, _)| *index);
@@ -164,15 +165,13 @@ fn judge(report: &mut Report, cells: &[Cell<'_>], results: &[(Outcome, Vec<Outpu
                 }
                 report.problems.push(problem);
             }
-            None if verdict::figure_error(outputs).is_some() => report.problems.push(format!(
-                "{name}, cell {}: {}",
-                number(cells, index),
-                verdict::figure_error(outputs).unwrap_or_default()
-            )),
-            None if expected => report
-                .problems
-                .push(format!("{name}, cell {}: is tagged raises-exception, but it succeeded", number(cells, index))),
-            _ => {}
+            Some(_) => {}
+            None => {
+                let tame = expected.then_some("is tagged raises-exception, but it succeeded");
+                if let Some(problem) = verdict::figure_error(outputs).or(tame) {
+                    report.problems.push(format!("{name}, cell {}: {problem}", number(cells, index)));
+                }
+            }
         }
     }
     if !report.problems.is_empty() {

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use super::event::{Event, Limits};
+use crate::session::lock;
 
 /// A worker stops an endless cell by itself; past this grace it is the compiler that hangs, and the worker is killed.
 const GRACE: Duration = Duration::from_secs(20);
@@ -20,28 +21,27 @@ const START: Duration = Duration::from_secs(120);
 /// The first build of the library and its dependencies: well under a minute where nothing else runs.
 const PREPARATION: Limits = Limits { seconds: 1200, output: 1 << 20 };
 
+/// What the user is told after Ctrl-C.
+pub const INTERRUPTED: &str = "interrupted: notebooks that were not through are unchanged";
+
 /// Process groups to be killed when the user interrupts.
 static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static ASKED_TO_STOP: AtomicBool = AtomicBool::new(false);
 
 /// Whether the user has asked to stop.
 pub fn interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
+    ASKED_TO_STOP.load(Ordering::Relaxed)
 }
 
 /// Makes Ctrl-C end every worker; the files are only ever written whole, so nothing else is to be done.
 pub fn catch_interrupts() -> Result<(), String> {
     ctrlc::set_handler(|| {
-        INTERRUPTED.store(true, Ordering::Relaxed);
-        for &group in running().iter() {
+        ASKED_TO_STOP.store(true, Ordering::Relaxed);
+        for &group in lock(&RUNNING).iter() {
             kill_group(group);
         }
     })
     .map_err(|error| format!("Ctrl-C cannot be caught: {error}"))
-}
-
-fn running() -> std::sync::MutexGuard<'static, Vec<u32>> {
-    RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// How a worker ended before its time.
@@ -85,11 +85,11 @@ fn start(
         Err(error) => return End::Broken(format!("the process for the notebook cannot be started: {error}")),
     };
     let group = child.id();
-    running().push(group);
+    lock(&RUNNING).push(group);
     let end = watch(&mut child, limits, &mut on_event);
     kill_group(group);
     let _ = child.wait();
-    running().retain(|&other| other != group);
+    lock(&RUNNING).retain(|&other| other != group);
     end
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::event::{Event, Limits};
 use crate::notebook::{Kind as CellKind, Notebook};
 use crate::session::{Kind, Outcome, Session, Stopper, Stream};
-use crate::slot::{self, Slot};
+use crate::slot::Slot;
 
 /// Text of the running cell.
 #[derive(Default)]
@@ -21,11 +21,11 @@ struct Text {
 
 /// Executes the notebook at `path` until its end or its first failure. Called before any thread is started.
 pub fn main(path: &Path, limits: Limits, cargo_lock: &Path) {
-    let slot = match Slot::take(&slot::home(), Some(cargo_lock)) {
+    // Held until the notebook's end.
+    let _slot = match Slot::enter(Some(cargo_lock)) {
         Ok(slot) => slot,
-        Err(error) => return send(&Event::Fatal { message: slot::cannot_prepare(&error) }),
+        Err(message) => return send(&Event::Fatal { message }),
     };
-    slot.enter();
     die_with_supervisor();
     match Notebook::read(path) {
         Ok(notebook) => execute(&notebook, limits),
@@ -35,17 +35,14 @@ pub fn main(path: &Path, limits: Limits, cargo_lock: &Path) {
 
 /// Compiles the library for cells, in a slot that later sessions start from.
 pub fn prepare(root: &Path, cargo_lock: &Path) {
-    let slot = match Slot::take(&slot::home(), Some(cargo_lock)) {
-        Ok(slot) => slot,
-        Err(error) => return send(&Event::Fatal { message: slot::cannot_prepare(&error) }),
-    };
-    slot.enter();
-    die_with_supervisor();
-    let started = Session::start(1 << 20, Box::new(|_, _| {}));
-    send(&Event::Ready);
-    match started.and_then(|mut session| session.warm(root)) {
-        Ok(()) => slot.mark_warm(),
-        Err(message) => send(&Event::Fatal { message }),
+    let warmed = Slot::enter(Some(cargo_lock)).and_then(|slot| {
+        die_with_supervisor();
+        let mut session = Session::start(1 << 20, Box::new(|_, _| {}))?;
+        send(&Event::Ready);
+        session.warm(root, &slot)
+    });
+    if let Err(message) = warmed {
+        send(&Event::Fatal { message });
     }
 }
 

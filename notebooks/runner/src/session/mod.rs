@@ -3,7 +3,8 @@
 //! [`Session`] is the one way a cell is executed here, by the headless runner and by the live Jupyter kernel alike.
 //! It wraps `evcxr`, which reports a panic and an early return through `?` as success; both leave every *new* variable
 //! of the cell undefined while keeping the old ones. So each cell defines a marker variable of its own, and the cell
-//! succeeded exactly when the marker is there afterwards. Nothing the reader had is lost.
+//! succeeded exactly when the marker is there afterwards. Nothing the reader had is lost, but for a variable that the failed
+//! cell itself had moved or defined anew.
 
 mod failure;
 mod source;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use evcxr::{CommandContext, Completions, EvalContextOutputs};
 
 use crate::diagnostic;
+use crate::slot::Slot;
 pub use failure::{Failure, Kind, Outcome};
 use failure::{died, failed_quietly, start_error, stopped};
 use source::{clears, pin_versions_for, reads_stdin, set_up_lines, toml_escaped, with_absolute_paths, with_line};
@@ -85,11 +87,11 @@ impl Session {
         self.context.execute(code).map(drop).map_err(|error| start_error(&error.to_string()))
     }
 
-    /// Makes the library at `path` ready before the first cell asks for it.
+    /// Makes the library at `path` ready before the first cell asks for it, here and for later sessions in `slot`.
     ///
     /// # Errors
     /// A sentence, if it does not compile.
-    pub fn warm(&mut self, path: &Path) -> Result<(), String> {
+    pub fn warm(&mut self, path: &Path, slot: &Slot) -> Result<(), String> {
         // One real `let` of a library type: the type inference it needs is most of the first cell's wait.
         let path = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
         let path = toml_escaped(&path);
@@ -100,6 +102,7 @@ impl Session {
             set_up()
         ))?;
         self.is_set_up = true;
+        slot.mark_warm();
         Ok(())
     }
 
