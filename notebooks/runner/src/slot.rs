@@ -104,27 +104,37 @@ impl Slot {
             // With evcxr's own build settings an incremental build switched off kills every cell.
             std::env::remove_var("CARGO_INCREMENTAL");
             std::env::remove_var("CARGO_TARGET_DIR");
-            // A cell's library names the standard library by a path relative to where rustc wrote it, and evcxr moves
-            // it: where slot and toolchain lie below one folder (a home), it would not be found.
-            if let Some(folder) = toolchain::library_folder() {
-                let old = std::env::var_os(LIBRARY_PATH).unwrap_or_default();
-                let folders = std::iter::once(folder).chain(std::env::split_paths(&old));
-                if let Ok(folders) = std::env::join_paths(folders) {
-                    std::env::set_var(LIBRARY_PATH, folders);
+            if let Some(toolchain) = toolchain::folders() {
+                // A cell's library names the standard library by a path relative to where rustc wrote it, and evcxr
+                // moves it: where slot and toolchain lie below one folder (a home), it would not be found.
+                put_first(LIBRARY_PATH, toolchain.library);
+                // A session starts compilers some thirty times: without asking rustup each time which.
+                put_first("PATH", toolchain.sysroot.join("bin"));
+                if std::env::var_os(std_source::VARIABLE).is_none()
+                    && let Some(source) = std_source::lean(&toolchain.sysroot, &self.path)
+                {
+                    std::env::set_var(std_source::VARIABLE, source);
                 }
             }
             // mimalloc (this program's, not the cells') would count a gigabyte that nobody uses against their memory.
             std::env::set_var("MIMALLOC_ARENA_EAGER_COMMIT", "0");
-            if std::env::var_os(std_source::VARIABLE).is_none()
-                && let Some(source) = self.path.parent().and_then(std_source::lean)
-            {
-                std::env::set_var(std_source::VARIABLE, source);
-            }
             // The allocator's defaults return memory to the system at every turn; keeping it makes array work in
             // cells several times faster (read by glibc when the cells' process starts, ignored elsewhere).
             std::env::set_var("MALLOC_MMAP_THRESHOLD_", "33554432");
             std::env::set_var("MALLOC_TRIM_THRESHOLD_", "1073741824");
         }
+    }
+}
+
+/// Puts a folder before the others in a variable that lists folders.
+///
+/// # Safety
+/// No other thread may be reading the environment.
+unsafe fn put_first(variable: &str, folder: PathBuf) {
+    let old = std::env::var_os(variable).unwrap_or_default();
+    if let Ok(folders) = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&old))) {
+        // SAFETY: as the caller promises.
+        unsafe { std::env::set_var(variable, folders) };
     }
 }
 

@@ -19,9 +19,18 @@ pub fn require_cargo() -> Result<(), String> {
     }
 }
 
-/// The folder with the standard library's shared library.
-pub fn library_folder() -> Option<PathBuf> {
-    let output = Command::new("rustc").args(["--print", "target-libdir"]).output().ok()?;
-    let folder = String::from_utf8(output.stdout).ok()?;
-    Some(folder.trim().into()).filter(|folder: &PathBuf| folder.is_dir())
+/// Where the compiler that `rustc` means lies.
+pub struct Folders {
+    /// The toolchain's root.
+    pub sysroot: PathBuf,
+    /// The folder with the standard library's shared library.
+    pub library: PathBuf,
+}
+
+/// Asks the compiler where it lies.
+pub fn folders() -> Option<Folders> {
+    let output = Command::new("rustc").args(["--print", "sysroot", "--print", "target-libdir"]).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let mut lines = text.lines().map(PathBuf::from).filter(|folder| folder.is_dir());
+    Some(Folders { sysroot: lines.next()?, library: lines.next()? })
 }

@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use evcxr::{CommandContext, Completions, EvalContextOutputs};
 
-use crate::diagnostic;
 use crate::slot::Slot;
+use crate::{diagnostic, std_source};
 pub use failure::{Failure, Kind, Outcome};
 use failure::{died, failed_quietly, start_error, stopped};
 use source::{clears, pin_versions_for, reads_stdin, set_up_lines, toml_escaped, with_absolute_paths, with_line};
@@ -49,8 +49,11 @@ impl Session {
     /// # Errors
     /// A sentence, if no Rust toolchain can be started.
     pub fn start(output_limit: usize, sink: Box<Sink>) -> Result<Self, String> {
+        // The standard library is read once, with the first cell, which comes with settings of its own.
+        let hidden = std_source::hide();
         let (context, EvalContextOutputs { stdout, stderr }) =
             CommandContext::new().map_err(|error| start_error(&error.to_string()))?;
+        drop(hidden);
         let text = Text::new(output_limit, sink);
         let stopper = Stopper { child: context.process_handle(), cell: Arc::default() };
         for (stream, lines) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
