@@ -20,15 +20,14 @@ struct Text {
 }
 
 /// Executes the notebook at `path` until its end or its first failure. Called before any thread is started.
-pub fn main(path: &Path, limits: Limits, cargo_lock: &Path) {
-    // Held until the notebook's end.
-    let _slot = match Slot::enter(Some(cargo_lock)) {
+pub fn main(path: &Path, limits: Limits, root: &Path, cargo_lock: &Path) {
+    let slot = match Slot::enter(Some(cargo_lock)) {
         Ok(slot) => slot,
         Err(message) => return send(&Event::Fatal { message }),
     };
     die_with_supervisor();
     match Notebook::read(path) {
-        Ok(notebook) => execute(&notebook, limits),
+        Ok(notebook) => execute(&notebook, limits, root, &slot),
         Err(error) => send(&Event::Fatal { message: error.to_string() }),
     }
 }
@@ -46,7 +45,7 @@ pub fn prepare(root: &Path, cargo_lock: &Path) {
     }
 }
 
-fn execute(notebook: &Notebook, limits: Limits) {
+fn execute(notebook: &Notebook, limits: Limits, root: &Path, slot: &Slot) {
     let text = Arc::new(Mutex::new(Text::default()));
     let sink = {
         let text = text.clone();
@@ -63,6 +62,10 @@ fn execute(notebook: &Notebook, limits: Limits) {
         Err(message) => return send(&Event::Fatal { message }),
     };
     send(&Event::Ready);
+    if notebook.cells().any(|cell| cell.kind() == CellKind::Code && uses_library(&cell.source())) {
+        // If it fails, the cell that asks for the library shows why.
+        let _ = session.warm(root, slot);
+    }
     for (index, cell) in notebook.cells().filter(|cell| cell.kind() == CellKind::Code).enumerate() {
         send(&Event::Start { cell: index });
         let start = Instant::now();
@@ -84,6 +87,11 @@ fn execute(notebook: &Notebook, limits: Limits) {
             return;
         }
     }
+}
+
+/// Whether a cell asks for this project's library: then it and what it needs are loaded at one go, not one by one.
+fn uses_library(source: &str) -> bool {
+    source.lines().any(|line| line.split_whitespace().take(2).eq([":dep", "mlnotes"]))
 }
 
 /// The tag by which a notebook says that a cell's failure is what it wants to show, as in nbclient.
