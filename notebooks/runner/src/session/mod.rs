@@ -7,6 +7,7 @@
 //! cell itself had moved or defined anew.
 
 mod failure;
+mod show;
 mod source;
 mod stop;
 mod text;
@@ -39,8 +40,10 @@ pub struct Session {
     text: Text,
     stopper: Stopper,
     count: usize,
-    /// The cells' process has what [`set_up`] installs.
+    /// The cells' process has what [`Session::set_up_code`] installs.
     is_set_up: bool,
+    /// The reader has chosen how values are shown.
+    shows_by_choice: bool,
 }
 
 impl Session {
@@ -71,7 +74,7 @@ impl Session {
                 }
             });
         }
-        let mut session = Self { context, text, stopper, count: 0, is_set_up: false };
+        let mut session = Self { context, text, stopper, count: 0, is_set_up: false, shows_by_choice: false };
         // Cells are compiled without optimisation, so that the reader waits less; the library is fully optimised
         // (slot.rs). Dependencies are resolved to the versions of the project's own Cargo.lock.
         session.command(":opt 0")?;
@@ -81,8 +84,14 @@ impl Session {
     fn set_up(&mut self) {
         if !self.is_set_up {
             // What fails here fails for the reader's cell too, which shows why.
-            self.is_set_up = self.command(&set_up()).is_ok();
+            self.is_set_up = self.command(&self.set_up_code()).is_ok();
         }
+    }
+
+    /// What is executed before the first cell, in each process for cells.
+    fn set_up_code(&self) -> String {
+        let show = if self.shows_by_choice { show::EMPTY_MODULE } else { show::MODULE };
+        format!("{MARKS}\n{show}\n{QUESTION_MARK}")
     }
 
     fn command(&mut self, code: &str) -> Result<(), String> {
@@ -99,10 +108,10 @@ impl Session {
         let path = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
         let path = toml_escaped(&path);
         // All in one: each command is a compilation.
+        let set_up = self.set_up_code();
         self.command(&format!(
-            ":dep mlnotes = {{ path = \"{path}\" }}\nuse mlnotes::prelude::*;\n{}\n\
-             let {MARKER}0 = mlnotes::check::Checks::new(\"\");",
-            set_up()
+            ":dep mlnotes = {{ path = \"{path}\" }}\nuse mlnotes::prelude::*;\n{set_up}\n\
+             let {MARKER}0 = mlnotes::check::Checks::new(\"\");"
         ))?;
         self.is_set_up = true;
         slot.mark_warm();
@@ -152,7 +161,7 @@ impl Session {
         let outcome = match result {
             Ok(_) if killed => {
                 // It was killed just after its end, which only the next command finds out.
-                let _ = self.command(&set_up());
+                let _ = self.command(&self.set_up_code());
                 stopped(reason, killed).into()
             }
             Ok(_) if !succeeded => failed_quietly(&errors).into(),
@@ -172,6 +181,8 @@ impl Session {
             self.set_up();
         } else if clears(&code) {
             self.is_set_up = false;
+        } else if show::is_chosen(&code) {
+            (self.is_set_up, self.shows_by_choice) = (false, true);
         }
         if !matches!(outcome.failure, Some(Failure { kind: Kind::Panic, .. })) {
             self.text.pass_panics(&errors);
@@ -202,11 +213,6 @@ impl Session {
         }
         self.context.hover_at(code, position).ok().filter(|(plain, _)| plain != "No documentation found")
     }
-}
-
-/// What is executed in a new process for cells before the first of them.
-fn set_up() -> String {
-    format!("{MARKS}\n{QUESTION_MARK}")
 }
 
 /// A poisoned lock here means that printing panicked: the data are plain text and still good.
