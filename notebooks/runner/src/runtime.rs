@@ -3,6 +3,10 @@
 /// The environment variable with the memory limit in bytes.
 pub const MEMORY: &str = "MLNOTES_CELL_MEMORY";
 
+/// Set for this program when it serves a kernel or a notebook, before it starts: in huge pages the compiler front end's
+/// memory takes a sixth longer to be ready.
+pub const ALLOCATOR: (&str, &str) = ("MIMALLOC_ALLOW_THP", "0");
+
 /// The memory a cell's process may use, if limited.
 pub fn memory_limit() -> Option<u64> {
     std::env::var(MEMORY).ok()?.parse().ok()

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvError};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jupyter_protocol::{
     CompleteReply, CompleteRequest, ErrorOutput, ExecuteInput, ExecuteReply, ExecuteRequest, ExecuteResult,
@@ -17,6 +18,8 @@ use super::code;
 use super::iopub::{Event, Publisher};
 use crate::session::{Failure, Kind, Outcome, Session, Stopper, lock};
 
+/// When no request has come for so long, nobody waits.
+const PAUSE: Duration = Duration::from_millis(500);
 /// What the user sees of an interrupt.
 const INTERRUPTED: &str = "interrupted";
 
@@ -80,9 +83,20 @@ impl Cells {
             let waiting = self.requests.try_iter().collect();
             self.abort(waiting);
         }
-        while let Ok(request) = self.requests.recv() {
+        while let Ok(request) = self.next() {
             self.answer(&request);
         }
+    }
+
+    fn next(&mut self) -> Result<JupyterMessage, RecvError> {
+        if let Ok(request) = self.requests.recv_timeout(PAUSE) {
+            return Ok(request);
+        }
+        if let Ok(session) = &mut self.session {
+            // A panic in the compiler front end: as in `run`.
+            let _ = catch_unwind(AssertUnwindSafe(|| session.use_pause()));
+        }
+        self.requests.recv()
     }
 
     fn answer(&mut self, request: &JupyterMessage) {

@@ -133,6 +133,7 @@ fn kernel_json(places: &Places, project: &Project) -> KernelJson {
     let mut env = BTreeMap::from([
         (slot::HOME.to_owned(), home.display().to_string()),
         (CRATE.to_owned(), root.display().to_string()),
+        (runtime::ALLOCATOR.0.to_owned(), runtime::ALLOCATOR.1.to_owned()),
     ]);
     if let Some(bytes) = runtime::memory_limit().or(runtime::default_memory()) {
         env.insert(runtime::MEMORY.to_owned(), bytes.to_string());

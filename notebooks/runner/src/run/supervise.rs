@@ -75,7 +75,7 @@ fn start(
         Ok(exe) => Command::new(exe),
         Err(error) => return End::Broken(format!("this program cannot find itself: {error}")),
     };
-    command.args(arguments).current_dir(folder);
+    command.args(arguments).current_dir(folder).env(crate::runtime::ALLOCATOR.0, crate::runtime::ALLOCATOR.1);
     if let Some(bytes) = memory {
         command.env(crate::runtime::MEMORY, bytes.to_string());
     }

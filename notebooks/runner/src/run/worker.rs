@@ -66,6 +66,8 @@ fn execute(notebook: &Notebook, limits: Limits, root: &Path, slot: &Slot) {
         // If it fails, the cell that asks for the library shows why.
         let _ = session.warm(root, slot);
     }
+    // A cell's diagnostics must not depend on whether one with `?` came before.
+    session.use_pause();
     for (index, cell) in notebook.cells().filter(|cell| cell.kind() == CellKind::Code).enumerate() {
         send(&Event::Start { cell: index });
         let start = Instant::now();

@@ -42,6 +42,8 @@ pub struct Session {
     count: usize,
     /// The cells' process has what [`Session::set_up_code`] installs.
     is_set_up: bool,
+    /// A cell with `?` needs no second compilation.
+    knows_question_mark: bool,
     /// The reader has chosen how values are shown.
     shows_by_choice: bool,
 }
@@ -74,7 +76,15 @@ impl Session {
                 }
             });
         }
-        let mut session = Self { context, text, stopper, count: 0, is_set_up: false, shows_by_choice: false };
+        let mut session = Self {
+            context,
+            text,
+            stopper,
+            count: 0,
+            is_set_up: false,
+            knows_question_mark: false,
+            shows_by_choice: false,
+        };
         // Cells are compiled without optimisation, so that the reader waits less; the library is fully optimised
         // (slot.rs). Dependencies are resolved to the versions of the project's own Cargo.lock.
         session.command(":opt 0")?;
@@ -91,7 +101,16 @@ impl Session {
     /// What is executed before the first cell, in each process for cells.
     fn set_up_code(&self) -> String {
         let show = if self.shows_by_choice { show::EMPTY_MODULE } else { show::MODULE };
-        format!("{MARKS}\n{show}\n{QUESTION_MARK}")
+        format!("{MARKS}\n{show}")
+    }
+
+    /// Does what makes a later cell quicker, while nobody waits.
+    pub fn use_pause(&mut self) {
+        if !self.knows_question_mark {
+            self.knows_question_mark = true;
+            // What fails here fails for the reader's cell too, which shows why.
+            let _ = self.command(QUESTION_MARK);
+        }
     }
 
     fn command(&mut self, code: &str) -> Result<(), String> {
