@@ -1,17 +1,16 @@
 """The real thing: Jupyter's own client library drives the installed kernel.
 
-    python kernel.py PREFIX [--protocol] [--notebooks] [--times]     (default: all three)
+    python kernel.py PREFIX [--protocol] [--notebooks]     (default: both)
 
 PREFIX is where `cargo notebooks kernel install --prefix PREFIX` has put the kernel. `--protocol` sends what the
 protocol allows and good and bad cells; `--notebooks` executes every notebook with nbclient and requires its last line
-`CHECKS n/n`; `--times` measures a warm kernel. Times are printed as JSON lines. The exit code says whether all held.
+`CHECKS n/n`. Times are printed as JSON lines. The exit code says whether all held.
 """
 
 import argparse
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -473,50 +472,19 @@ def notebooks(specs):
         print(f"ok   {path.name}: CHECKS {'/'.join(found[-1])}  ({time.monotonic() - start:.1f} s)", flush=True)
 
 
-def times(specs, folder, repetitions=3):
-    rows = {"kernel start to first library result": [], "dep cell": [], "first let": [], "median cell": []}
-
-    def timed(kernel, code):
-        start = time.monotonic()
-        kernel.ok(code)
-        return time.monotonic() - start
-
-    for _ in range(repetitions):
-        start = time.monotonic()
-        with started(specs, folder) as (kernel, _):
-            kernel.ok(DEPENDENCY)
-            kernel.ok(LIBRARY_CALL)
-            rows["kernel start to first library result"].append(time.monotonic() - start)
-        with started(specs, folder) as (kernel, _):
-            # Ready: the session takes requests that need it.
-            kernel.ask(kernel.client.inspect("", 0), "inspect_reply")
-            rows["dep cell"].append(timed(kernel, DEPENDENCY))
-            rows["first let"].append(timed(kernel, LIBRARY_CALL))
-            cells = [f"let v{i} = vec![{i}.0; 10]; v{i}.iter().sum::<f64>()" for i in range(8)]
-            cells += ['let text: String = error.to_string(); text.len()', "for i in 0..3 { println!(\"{i}\"); }"]
-            rows["median cell"].append(statistics.median(timed(kernel, code) for code in cells))
-    for what, seconds in rows.items():
-        print(json.dumps({
-            "what": what, "seconds": round(statistics.median(seconds), 2), "all": [round(s, 2) for s in seconds],
-            "load": [round(load, 1) for load in os.getloadavg()], "cores": os.cpu_count(),
-        }), flush=True)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prefix", type=Path)
     parser.add_argument("--folder", type=Path, default=NOTEBOOKS, help="where the test cells run")
-    for part in ("--protocol", "--notebooks", "--times"):
+    for part in ("--protocol", "--notebooks"):
         parser.add_argument(part, action="store_true")
     options = parser.parse_args()
-    everything = not (options.protocol or options.notebooks or options.times)
+    everything = not (options.protocol or options.notebooks)
     specs = options.prefix.resolve() / "share/jupyter/kernels"
     if everything or options.protocol:
         protocol(specs, options.folder)
     if everything or options.notebooks:
         notebooks(specs)
-    if everything or options.times:
-        times(specs, options.folder)
 
 
 if __name__ == "__main__":

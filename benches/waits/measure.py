@@ -1,6 +1,7 @@
-"""Kernel start to the first result of a library call: ours and plain evcxr's, taking turns (see `run`).
+"""Kernel start to the first result of a library call, ours and plain evcxr's taking turns; then our cells (see `run`).
 
-Plain evcxr is measured twice: as it comes, and with its own cache of compiled crates switched on and filled.
+Plain evcxr is measured twice: as it comes, and with its own cache of compiled crates switched on and filled. The cells
+are those of the committed notebooks.
 """
 
 import argparse
@@ -44,6 +45,40 @@ def first_result(specs, cells):
         return time.monotonic() - start
 
 
+def cells_of_notebooks(specs, repetitions):
+    """Once the kernel is ready: the first cells, the median cell, the median cell that draws."""
+    waits = {name: [] for name in ("the `:dep` and prelude cell", "the first `let`", "median cell", "median plot cell")}
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")) * repetitions:
+        notebook = json.loads(path.read_text())
+        cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        with started(specs, ROOT / "notebooks") as (kernel, _):
+            # Answered by the session, so once it is ready; a reader's pause follows.
+            kernel.ask(kernel.client.inspect("", 0), "inspect_reply")
+            time.sleep(2)
+            took = []
+            plots = []
+            for code in filter(str.strip, cells):
+                start = time.monotonic()
+                cell = kernel.run(code)
+                took.append(time.monotonic() - start)
+                if any("image/svg+xml" in result["data"] for result in cell.of("execute_result")):
+                    plots.append(took[-1])
+        first_let = next(i for i, code in enumerate(cells) if code.startswith("let "))
+        results = (took[0], took[first_let], statistics.median(took), statistics.median(plots or [0.0]))
+        for all_, seconds in zip(waits.values(), results):
+            if seconds:
+                all_.append(seconds)
+    return waits
+
+
+def row(what, seconds, ratio):
+    return {
+        "what": what, "seconds": f"{statistics.median(seconds):.2f}", "ours_over_this": ratio,
+        "load": f"{os.getloadavg()[0]:.1f}", "cores": os.cpu_count(), "date": datetime.date.today().isoformat(),
+        "command": "benches/waits/run",
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("program", type=Path)
@@ -65,16 +100,14 @@ def main():
             if turn > 0:
                 seconds[name].append(took)
             print(f"turn {turn}: {name}: {took:.1f} s", flush=True)
+    waits = cells_of_notebooks(contestants["ours"][0], options.repetitions)
     ours = statistics.median(seconds["ours"])
     rows = []
     for name, all_ in seconds.items():
-        middle = statistics.median(all_)
-        rows.append({
-            "what": f"kernel start to first library result, {name}", "seconds": f"{middle:.2f}",
-            "ours_over_this": f"{ours / middle:.2f}", "load": f"{os.getloadavg()[0]:.1f}", "cores": os.cpu_count(),
-            "date": datetime.date.today().isoformat(), "command": "benches/startup/run",
-        })
-        print(json.dumps(rows[-1]))
+        rows.append(row(f"kernel start to first library result, {name}", all_, f"{ours / statistics.median(all_):.2f}"))
+    rows += [row(name, all_, "") for name, all_ in waits.items()]
+    for row_ in rows:
+        print(json.dumps(row_))
     if options.write:
         path = ROOT / "data/bench/notebooks.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
