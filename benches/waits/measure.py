@@ -46,28 +46,29 @@ def first_result(specs, cells):
 
 
 def cells_of_notebooks(specs, repetitions):
-    """Once the kernel is ready: the first cells, the median cell, the median cell that draws."""
+    """Once the kernel is ready: the first cells a reader sends, the median cell, the median cell that draws."""
     waits = {name: [] for name in ("the `:dep` and prelude cell", "the first `let`", "median cell", "median plot cell")}
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")) * repetitions:
         notebook = json.loads(path.read_text())
-        cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        sources = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
         with started(specs, ROOT / "notebooks") as (kernel, _):
+            def timed(code):
+                start = time.monotonic()
+                cell = kernel.run(code)
+                return time.monotonic() - start, cell
+
             # Answered by the session, so once it is ready; a reader's pause follows.
             kernel.ask(kernel.client.inspect("", 0), "inspect_reply")
             time.sleep(2)
-            took = []
-            plots = []
-            for code in filter(str.strip, cells):
-                start = time.monotonic()
-                cell = kernel.run(code)
-                took.append(time.monotonic() - start)
-                if any("image/svg+xml" in result["data"] for result in cell.of("execute_result")):
-                    plots.append(took[-1])
-        first_let = next(i for i, code in enumerate(cells) if code.startswith("let "))
-        results = (took[0], took[first_let], statistics.median(took), statistics.median(plots or [0.0]))
-        for all_, seconds in zip(waits.values(), results):
-            if seconds:
-                all_.append(seconds)
+            waits["the `:dep` and prelude cell"].append(timed(DEPENDENCY)[0])
+            waits["the first `let`"].append(timed(LIBRARY_CALL)[0])
+            cells = [timed(source) for source in sources if source.strip()]
+        draws = [
+            seconds for seconds, cell in cells
+            if any("image/svg+xml" in result["data"] for result in cell.of("execute_result"))
+        ]
+        waits["median cell"].append(statistics.median(seconds for seconds, _ in cells))
+        waits["median plot cell"] += [statistics.median(draws)] if draws else []
     return waits
 
 

@@ -199,7 +199,7 @@ impl Session {
             self.is_set_up = false;
             self.set_up();
         } else if clears(&code) {
-            self.is_set_up = false;
+            (self.is_set_up, self.knows_question_mark) = (false, false);
         } else if show::is_chosen(&code) {
             (self.is_set_up, self.shows_by_choice) = (false, true);
         }
