@@ -128,23 +128,20 @@ impl Text {
 impl Printed {
     fn take(&mut self, stream: Stream, line: &str) -> Option<Event> {
         self.lines += 1;
-        let (printed, mark) = line.split_at(line.find(MARK).unwrap_or(line.len()));
+        let is_ours = |mark: &str| [PANIC, BEGAN, ENDED].iter().any(|start| mark.starts_with(start));
+        let (printed, mark) = match line.find(MARK).map(|at| line.split_at(at)) {
+            Some((printed, mark)) if is_ours(mark) => (printed, mark),
+            _ => (line, ""),
+        };
         let number = |prefix| mark.strip_prefix(prefix)?.parse().ok();
-        let began = number(BEGAN);
-        let ended = number(ENDED);
-        if let Some(cell) = ended {
+        let mut too_much = (mark.is_empty() || !printed.is_empty()) && self.pass(stream, printed);
+        if let Some(cell) = number(BEGAN) {
+            return Some(Event::Began(cell));
+        }
+        if let Some(cell) = number(ENDED) {
             self.ended[stream as usize] = cell;
-        }
-        if began.is_some() || ended.is_some() {
-            let too_much = !printed.is_empty() && self.pass(stream, printed);
-            return began.map(Event::Began).or(too_much.then_some(Event::TooMuch));
-        }
-        let mut too_much = false;
-        if mark.starts_with(PANIC) && !printed.is_empty() {
-            too_much |= self.pass(stream, printed);
+        } else if !mark.is_empty() {
             too_much |= self.pass(stream, mark);
-        } else {
-            too_much |= self.pass(stream, line);
         }
         too_much.then_some(Event::TooMuch)
     }
