@@ -156,11 +156,11 @@ fn main() -> ExitCode {
         Command::Kernel(command) => command.run(&project),
         Command::Lab { arguments } => lab::open(&project, &arguments).map(|()| true),
         Command::Worker { notebook, seconds, output } => {
-            run::worker::main(&notebook, Limits { seconds, output }, &project.root, &project.cargo_lock());
+            run::worker::main(&notebook, Limits { seconds, output }, &project);
             Ok(true)
         }
         Command::Prepare => {
-            run::worker::prepare(&project.root, &project.cargo_lock());
+            run::worker::prepare(&project);
             Ok(true)
         }
     };

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::event::{Event, Limits};
 use crate::notebook::{Kind as CellKind, Notebook};
+use crate::project::Project;
 use crate::session::{Kind, Outcome, Session, Stopper, Stream};
 use crate::slot::Slot;
 
@@ -20,32 +21,32 @@ struct Text {
 }
 
 /// Executes the notebook at `path` until its end or its first failure. Called before any thread is started.
-pub fn main(path: &Path, limits: Limits, root: &Path, cargo_lock: &Path) {
-    let slot = match Slot::enter(Some(cargo_lock)) {
+pub fn main(path: &Path, limits: Limits, project: &Project) {
+    let slot = match Slot::enter(Some(&project.cargo_lock())) {
         Ok(slot) => slot,
         Err(message) => return send(&Event::Fatal { message }),
     };
     die_with_supervisor();
     match Notebook::read(path) {
-        Ok(notebook) => execute(&notebook, limits, root, &slot),
+        Ok(notebook) => execute(&notebook, limits, project, &slot),
         Err(error) => send(&Event::Fatal { message: error.to_string() }),
     }
 }
 
 /// Compiles the library for cells, in a slot that later sessions start from.
-pub fn prepare(root: &Path, cargo_lock: &Path) {
-    let warmed = Slot::enter(Some(cargo_lock)).and_then(|slot| {
+pub fn prepare(project: &Project) {
+    let warmed = Slot::enter(Some(&project.cargo_lock())).and_then(|slot| {
         die_with_supervisor();
         let mut session = Session::start(1 << 20, Box::new(|_, _| {}))?;
         send(&Event::Ready);
-        session.warm(root, &slot)
+        session.warm(&project.root, &slot)
     });
     if let Err(message) = warmed {
         send(&Event::Fatal { message });
     }
 }
 
-fn execute(notebook: &Notebook, limits: Limits, root: &Path, slot: &Slot) {
+fn execute(notebook: &Notebook, limits: Limits, project: &Project, slot: &Slot) {
     let text = Arc::new(Mutex::new(Text::default()));
     let sink = {
         let text = text.clone();
@@ -64,7 +65,7 @@ fn execute(notebook: &Notebook, limits: Limits, root: &Path, slot: &Slot) {
     send(&Event::Ready);
     if notebook.cells().any(|cell| cell.kind() == CellKind::Code && uses_library(&cell.source())) {
         // If it fails, the cell that asks for the library shows why.
-        let _ = session.warm(root, slot);
+        let _ = session.warm(&project.root, slot);
     }
     // A cell's diagnostics must not depend on whether one with `?` came before.
     session.use_pause();
