@@ -2,7 +2,7 @@
 //!
 //! [`Session`] is the one way a cell is executed here, by the headless runner and by the live Jupyter kernel alike.
 //! It wraps `evcxr`, which reports a panic and an early return through `?` as success; both leave every *new* variable
-//! of the cell undefined while keeping the old ones. So each cell defines a marker variable of its own, and the cell
+//! of the cell undefined while keeping the old ones. So each cell defines a marker variable anew, and the cell
 //! succeeded exactly when the marker is there afterwards. Nothing the reader had is lost, but for a variable that the failed
 //! cell itself had moved or defined anew.
 
@@ -27,8 +27,9 @@ pub use stop::Stopper;
 use text::{MARKS, Text};
 pub use text::{Sink, Stream};
 
-/// Marker variables are called so, and a number.
-const MARKER: &str = "__cell_";
+/// The marker variable. Each cell defines it anew: evcxr drops the cell's new definitions where it fails, and one name for
+/// all cells leaves one variable to carry from cell to cell.
+const MARKER: &str = "__cell";
 /// What a cell that reads standard input is told.
 const NO_STDIN: &str = "a notebook's cell cannot read standard input: write the value into the cell";
 /// Teaches evcxr to accept `?` from here on, which otherwise costs the first cell with one a second compilation.
@@ -130,7 +131,7 @@ impl Session {
         let set_up = self.set_up_code();
         self.command(&format!(
             ":dep mlnotes = {{ path = \"{path}\" }}\nuse mlnotes::prelude::*;\n{set_up}\n\
-             let {MARKER}0 = mlnotes::check::Checks::new(\"\");"
+             {{ let _checks = mlnotes::check::Checks::new(\"\"); }} let {MARKER}: () = ();"
         ))?;
         self.is_set_up = true;
         slot.mark_warm();
@@ -153,13 +154,12 @@ impl Session {
         self.set_up();
         self.count += 1;
         self.text.start();
-        let marker = format!("{MARKER}{}", self.count);
         let code = with_absolute_paths(code);
         // Commands are read before the first statement only, so the marker follows them.
         let before = set_up_lines(&code);
         let guarded = before < code.lines().count();
         let source = if guarded {
-            with_line(&code, before, &format!("{} let {marker}: () = ();", text::marks(self.count)))
+            with_line(&code, before, &format!("{} let {MARKER}: () = ();", text::marks(self.count)))
         } else {
             code.to_string()
         };
@@ -168,7 +168,7 @@ impl Session {
         *lock(&self.stopper.cell) = Running { number: Some(self.count), ..Running::default() };
         let result = self.context.execute(&source);
         let Running { reason, killed, .. } = std::mem::take(&mut *lock(&self.stopper.cell));
-        let succeeded = !guarded || self.context.variables_and_types().any(|(name, _)| name == marker);
+        let succeeded = !guarded || self.context.variables_and_types().any(|(name, _)| name == MARKER);
         match &result {
             _ if killed => self.text.settle(),
             Ok(_) if guarded => self.text.wait_for(self.count),
@@ -211,8 +211,7 @@ impl Session {
 
     /// The reader's variables and their types, without the session's own.
     fn variables(&self) -> Outcome {
-        let mut all: Vec<_> =
-            self.context.variables_and_types().filter(|(name, _)| !name.starts_with(MARKER)).collect();
+        let mut all: Vec<_> = self.context.variables_and_types().filter(|(name, _)| *name != MARKER).collect();
         all.sort_unstable();
         let lines: Vec<String> = all.iter().map(|(name, its_type)| format!("{name}: {its_type}")).collect();
         Outcome { data: [("text/plain".to_owned(), lines.join("\n"))].into(), failure: None }
@@ -221,7 +220,7 @@ impl Session {
     /// Completions at a byte offset of `code`.
     pub fn complete(&mut self, code: &str, position: usize) -> Option<Completions> {
         let mut found = self.context.completions(code, position).ok()?;
-        found.completions.retain(|candidate| !candidate.code.starts_with(MARKER));
+        found.completions.retain(|candidate| candidate.code != MARKER);
         Some(found)
     }
 
