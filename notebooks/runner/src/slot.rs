@@ -12,8 +12,17 @@ use crate::{std_source, toolchain};
 /// The environment variable naming the folder that holds the slots; a registered kernel carries it.
 pub const HOME: &str = "MLNOTES_NOTEBOOKS_HOME";
 
-/// Every crate that a cell uses is fully optimised, ours included; only the cell's own code is not.
-const CARGO_CONFIG: &str = "[profile.dev.package.\"*\"]\nopt-level = 3\ncodegen-units = 16\n";
+/// Every crate that a cell uses is fully optimised, ours included; only the cell's own code is not. Procedural macros run
+/// for a moment and are no part of a cell: optimising them is a third of the first wait.
+const CARGO_CONFIG: &str = r#"[profile.dev.package]
+"*" = { opt-level = 3, codegen-units = 16 }
+autocfg.opt-level = 0
+proc-macro2.opt-level = 0
+quote.opt-level = 0
+serde_derive.opt-level = 0
+syn.opt-level = 0
+thiserror-impl.opt-level = 0
+"#;
 
 /// Where the system's loader looks for shared libraries.
 const LIBRARY_PATH: &str = if cfg!(target_os = "macos") { "DYLD_FALLBACK_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
