@@ -1,7 +1,8 @@
 //! How do a few named quantities compare?
 
-use super::chart::{Chart, Entry, Frame, Kind, Options, Plan, Swatch, called, same_length, validate};
+use super::chart::{Chart, called, same_length, validate};
 use super::pen::{BOTTOM, MIDDLE, TOP, font};
+use super::plan::{Entry, Frame, Kind, Options, Plan, Swatch};
 use super::scale::Extent;
 use super::theme::{AXIS, INK};
 use super::words::text_width;

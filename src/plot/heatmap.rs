@@ -1,7 +1,8 @@
 //! What is large and what is small in a matrix?
 
-use super::chart::{Chart, ColourBar, Frame, Kind, Options, Plan, validate};
+use super::chart::{Chart, validate};
 use super::pen::{CENTRE, MIDDLE, font};
+use super::plan::{ColourBar, Frame, Kind, Options, Plan};
 use super::scale::Extent;
 use super::theme::ColourMap;
 use super::words::text_width;

@@ -1,6 +1,7 @@
 //! How are values distributed?
 
-use super::chart::{Chart, Entry, Frame, Kind, Numeric, Options, Plan, Swatch, called, validate};
+use super::chart::{Chart, called, validate};
+use super::plan::{Entry, Frame, Kind, Numeric, Options, Plan, Swatch};
 use super::scale::Extent;
 use super::{Number, theme};
 use crate::{Error, Result};

@@ -1,20 +1,18 @@
 //! The page around the data: title, legend, axes, guides, notes.
 
-use super::chart::{ColourBar, Frame, Kind, Options, Plan};
 use super::legend::Legend;
 use super::pen::{
     BOTTOM, CENTRE, END, MIDDLE, START, TOP, bold, failed, font, layer, outlined, stroke, tenths, upward,
 };
+use super::plan::{ColourBar, Frame, Kind, Options, Plan};
 use super::scale::{Axis, Bounds, Extent};
-use super::theme::{AXIS, CARD, GRID, INK, MUTED, dark_rules};
+use super::theme::{AXIS, CARD, GRID, INK, LABEL, MARGIN, MUTED, dark_rules};
 use super::words::{shorten, text_width, wrap};
 use crate::display::escape;
 use crate::{Error, Result};
 use plotters::prelude::{ChartBuilder, RGBAColor, ShapeStyle};
 
-pub(super) const MARGIN: f64 = 14.0;
 const TITLE: f64 = 15.0;
-pub(super) const LABEL: f64 = 12.5;
 const TICK: f64 = 11.5;
 const TICK_LENGTH: f64 = 4.0;
 const BAR: f64 = 14.0;

@@ -1,9 +1,8 @@
 //! Which series is which?
 
-use super::chart::{Entry, Frame, Swatch};
-use super::layout::{LABEL, MARGIN};
 use super::pen::{CENTRE, Pen, START, font};
-use super::theme::{CARD, INK};
+use super::plan::{Entry, Frame, Swatch};
+use super::theme::{CARD, INK, LABEL, MARGIN};
 use super::words::{shorten, text_width};
 use crate::Result;
 

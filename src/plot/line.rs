@@ -1,6 +1,7 @@
 //! How does something change along an axis?
 
-use super::chart::{Chart, Entry, Frame, Kind, Numeric, Options, Plan, Swatch, called, same_length, validate};
+use super::chart::{Chart, called, same_length, validate};
+use super::plan::{Entry, Frame, Kind, Numeric, Options, Plan, Swatch};
 use super::scale::Extent;
 use super::{Number, theme};
 use crate::{Error, Result};

@@ -34,6 +34,7 @@ mod layout;
 mod legend;
 mod line;
 mod pen;
+mod plan;
 mod scale;
 mod scatter;
 mod theme;

@@ -1,7 +1,8 @@
 //! Where do the points of each class lie, and what does a classifier say in between?
 
-use super::chart::{Chart, Entry, Frame, Kind, Numeric, Options, Plan, Swatch, same_length, validate};
+use super::chart::{Chart, same_length, validate};
 use super::pen::outlined;
+use super::plan::{Entry, Frame, Kind, Numeric, Options, Plan, Swatch};
 use super::scale::Extent;
 use super::{Number, theme};
 use crate::{Error, Result};

@@ -1,4 +1,4 @@
-//! Colours, markers and dashes: three cues, so that no series is told apart by colour alone.
+//! Colours, markers and dashes: three cues, so that no series is told apart by colour alone. And the sizes of the page.
 
 use plotters::style::RGBColor;
 
@@ -10,6 +10,11 @@ pub(super) const GRID: RGBColor = RGBColor(0xe3, 0xe6, 0xea);
 /// Text on a coloured cell keeps its colour in dark mode, so these two have no dark counterpart.
 pub(super) const ON_DARK: RGBColor = RGBColor(0xfe, 0xfe, 0xfe);
 pub(super) const ON_LIGHT: RGBColor = RGBColor(0x11, 0x11, 0x11);
+
+/// Free space at the page's edges, in pixels.
+pub(super) const MARGIN: f64 = 14.0;
+/// The size of letters in legends and beside axes, in pixels.
+pub(super) const LABEL: f64 = 12.5;
 
 /// Okabe and Ito's colours (Color Universal Design, 2008) without the yellow, which is lost on white.
 const PALETTE: [RGBColor; 7] = [

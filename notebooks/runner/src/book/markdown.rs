@@ -7,7 +7,6 @@ use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser
 use pulldown_latex::config::DisplayMode;
 
 use super::html::{Escape, has_han, with_languages};
-use super::page::Heading;
 use super::{Chapter, image, math};
 use crate::notebook::Cell;
 
@@ -19,6 +18,13 @@ const OPTIONS: Options = Options::ENABLE_TABLES
 
 /// The word that opens a section's Chinese summary.
 const SUMMARY: &str = "提要";
+
+/// A heading for the contents.
+pub struct Heading {
+    pub level: u8,
+    pub id: String,
+    pub html: String,
+}
 
 /// The cell as HTML; headings, images and faults are noted in the chapter.
 pub fn render(chapter: &mut Chapter<'_>, cell: &Cell<'_>) -> String {

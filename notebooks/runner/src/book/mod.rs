@@ -132,7 +132,7 @@ struct Chapter<'a> {
     highlighter: &'a Highlighter,
     images: Arc<Mutex<Images>>,
     ids: BTreeSet<String>,
-    headings: Vec<page::Heading>,
+    headings: Vec<markdown::Heading>,
     faults: Vec<Fault>,
     /// The cell being rendered, from 1.
     cell: usize,

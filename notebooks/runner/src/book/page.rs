@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::html::{Escape, with_languages};
 use super::image::encode;
-use super::markdown::fragment;
+use super::markdown::{Heading, fragment};
 use super::{Fault, site};
 
 /// The book's name and its one line.
@@ -32,13 +32,6 @@ pub struct Page {
     pub faults: Vec<Fault>,
     /// The files to copy, each with its name in the book.
     pub images: Vec<(PathBuf, String)>,
-}
-
-/// A heading for the contents.
-pub struct Heading {
-    pub level: u8,
-    pub id: String,
-    pub html: String,
 }
 
 impl Page {
