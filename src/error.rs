@@ -72,6 +72,15 @@ pub enum Error {
         /// What it had to reach.
         tolerance: f64,
     },
+    /// A sequence of observations that the model cannot produce.
+    #[error(
+        "observation {position} (counted from 0) cannot follow those before it: no state that the model can be in there \
+         gives it a likelihood above 0; check that observation, or give the zero probabilities a small value"
+    )]
+    Impossible {
+        /// The first observation with which the likelihood is 0.
+        position: usize,
+    },
     /// A file could not be read or written.
     #[error("{}: {reason}", path.display())]
     File {

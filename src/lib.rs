@@ -15,6 +15,7 @@
 //! | --- | --- | --- | --- | --- | --- |
 //! | [`linear`] | perceptron, one-vs-rest, separability | 01 | F3 L44-282 | the notes' program under NumPy, SciPy's linear programs, Novikoff's bound | averaged and multiclass (Kesler) perceptron |
 //! | [`mlp`] | dense layers, back-propagation, SGD | 01 | F3 L284-351 | torch, finite differences | convolution, dropout, other optimisers |
+//! | [`hmm`] | hidden chains: likelihood, filter, posterior, Viterbi | | F2 L1-25, F4 L1-25 | all paths enumerated, log space, hmmlearn | emissions, learning: to come |
 //! | [`data`] | iris, splits, scaling, reference files | 00, 01 | F3 L160-190 | scikit-learn's copy and split | remote data sets |
 //! | [`metrics`] | accuracy, confusion matrix | 01 | | counted by hand | |
 //! | [`random`] | NumPy's `RandomState` | 00 | | NumPy, moments | other generators |
@@ -28,6 +29,7 @@ pub mod check;
 pub mod data;
 pub mod display;
 pub mod error;
+pub mod hmm;
 pub mod linear;
 pub mod metrics;
 pub mod mlp;

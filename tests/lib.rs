@@ -7,6 +7,7 @@
 mod check;
 mod data;
 mod display;
+mod hmm;
 mod metrics;
 mod mlp;
 mod perceptron;
