@@ -33,6 +33,7 @@ pub mod hmm;
 pub mod linear;
 pub mod metrics;
 pub mod mlp;
+mod numerics;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod prelude;

@@ -1,6 +1,6 @@
 //! What makes more than one layer worth while? A bend between them.
 
-use ndarray::{Array2, ArrayRef1, ArrayRef2, Zip};
+use ndarray::{Array2, ArrayRef2, Zip};
 
 use crate::{Error, Result};
 
@@ -92,10 +92,4 @@ impl Activation {
             }
         })
     }
-}
-
-/// ln Σ eᶻ, without overflow.
-pub(super) fn log_sum_exp(row: &ArrayRef1<f64>) -> f64 {
-    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    largest + row.iter().map(|z| (z - largest).exp()).sum::<f64>().ln()
 }

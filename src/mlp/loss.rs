@@ -2,7 +2,8 @@
 
 use ndarray::{Array2, ArrayRef1, ArrayRef2};
 
-use super::activation::{Activation, log_sum_exp};
+use super::activation::Activation;
+use crate::numerics::log_sum_exp;
 use crate::{Error, Result, validate};
 
 /// The number that training makes small; both are means, as torch defines them.
@@ -68,7 +69,7 @@ impl Loss {
             }
             Self::CrossEntropy => {
                 let rows = outputs.rows().into_iter().zip(targets.rows());
-                let total: f64 = rows.map(|(z, t)| log_sum_exp(&z) * t.sum() - z.dot(&t)).sum();
+                let total: f64 = rows.map(|(z, t)| log_sum_exp(z.iter().copied()) * t.sum() - z.dot(&t)).sum();
                 total / outputs.nrows() as f64
             }
         }
