@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// The checkout this program was built from, set by `.cargo/config.toml`.
+const BUILT_FROM: &str = env!("MLNOTES_CHECKOUT", "build this program inside its checkout, with `cargo notebooks`");
+
 /// The checkout that the command works on.
 pub struct Project {
     /// The folder with the library's Cargo.toml.
@@ -13,8 +16,7 @@ impl Project {
     pub fn find() -> Self {
         let here = std::env::current_dir().unwrap_or_default();
         let is_root = |dir: &&Path| dir.join("notebooks/runner/Cargo.toml").exists();
-        let built_from = || Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."));
-        Self { root: here.ancestors().find(is_root).unwrap_or_else(built_from).to_owned() }
+        Self { root: here.ancestors().find(is_root).unwrap_or(Path::new(BUILT_FROM)).to_owned() }
     }
 
     /// The folder with the notebooks.

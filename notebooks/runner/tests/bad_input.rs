@@ -63,7 +63,7 @@ fn options_that_make_no_sense() {
 #[test]
 fn no_network_once_the_library_is_compiled() {
     let folder = Folder::new();
-    let library = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let library = std::path::Path::new(env!("MLNOTES_CHECKOUT"));
     let import = format!(":dep mlnotes = {{ path = {:?} }}\nuse mlnotes::prelude::*;", library.display().to_string());
     let path = folder.notebook("offline", &[&import, "let e = Error::domain(\"a\", 1, \"2\"); e.to_string()", LEDGER]);
     assert_eq!(run(&[&path], &[]).code, Some(0));

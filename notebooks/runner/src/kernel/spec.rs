@@ -317,7 +317,7 @@ mod tests {
     use super::*;
 
     fn project() -> Project {
-        Project { root: Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned() }
+        Project { root: Path::new(env!("MLNOTES_CHECKOUT")).to_owned() }
     }
 
     #[test]
