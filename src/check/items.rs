@@ -20,8 +20,15 @@ pub trait Items {
     /// The length along each axis, empty for a single value; `None` if rows differ in shape.
     fn shape(&self) -> Option<Vec<usize>>;
 
-    /// The elements, the last axis varying fastest.
-    fn items(&self) -> Vec<Self::Item>;
+    /// Calls `see` with each element, the last axis varying fastest.
+    fn each(&self, see: &mut dyn FnMut(&Self::Item));
+
+    /// The elements, in that order.
+    fn items(&self) -> Vec<Self::Item> {
+        let mut items = Vec::new();
+        self.each(&mut |item| items.push(item.clone()));
+        items
+    }
 }
 
 macro_rules! single {
@@ -33,8 +40,8 @@ macro_rules! single {
                 Some(Vec::new())
             }
 
-            fn items(&self) -> Vec<$type> {
-                vec![self.clone()]
+            fn each(&self, see: &mut dyn FnMut(&$type)) {
+                see(self);
             }
         }
     )*};
@@ -49,8 +56,8 @@ impl Items for str {
         Some(Vec::new())
     }
 
-    fn items(&self) -> Vec<String> {
-        vec![self.to_string()]
+    fn each(&self, see: &mut dyn FnMut(&String)) {
+        see(&self.to_string());
     }
 }
 
@@ -61,8 +68,8 @@ impl<T: Clone + Debug> Items for Option<T> {
         Some(Vec::new())
     }
 
-    fn items(&self) -> Vec<Option<T>> {
-        vec![self.clone()]
+    fn each(&self, see: &mut dyn FnMut(&Option<T>)) {
+        see(self);
     }
 }
 
@@ -73,16 +80,15 @@ impl<A: Clone + Debug, B: Clone + Debug> Items for (A, B) {
         Some(Vec::new())
     }
 
-    fn items(&self) -> Vec<(A, B)> {
-        vec![self.clone()]
+    fn each(&self, see: &mut dyn FnMut(&(A, B))) {
+        see(self);
     }
 }
 
 /// The shape of a list of parts: its length, then the parts' common shape.
-fn stack(mut parts: impl ExactSizeIterator<Item = Option<Vec<usize>>>) -> Option<Vec<usize>> {
-    let length = parts.len();
-    let inner = parts.next().unwrap_or(Some(Vec::new()))?;
-    let same = parts.all(|part| part.as_ref() == Some(&inner));
+fn stack(length: usize, part: &dyn Fn(usize) -> Option<Vec<usize>>) -> Option<Vec<usize>> {
+    let inner = if length == 0 { Vec::new() } else { part(0)? };
+    let same = (1..length).all(|i| part(i).as_ref() == Some(&inner));
     same.then(|| std::iter::once(length).chain(inner).collect())
 }
 
@@ -90,11 +96,13 @@ impl<T: Items> Items for [T] {
     type Item = T::Item;
 
     fn shape(&self) -> Option<Vec<usize>> {
-        stack(self.iter().map(Items::shape))
+        stack(self.len(), &|i| self[i].shape())
     }
 
-    fn items(&self) -> Vec<T::Item> {
-        self.iter().flat_map(Items::items).collect()
+    fn each(&self, see: &mut dyn FnMut(&T::Item)) {
+        for part in self {
+            part.each(see);
+        }
     }
 }
 
@@ -105,8 +113,8 @@ impl<T: Items, const N: usize> Items for [T; N] {
         self.as_slice().shape()
     }
 
-    fn items(&self) -> Vec<T::Item> {
-        self.as_slice().items()
+    fn each(&self, see: &mut dyn FnMut(&T::Item)) {
+        self.as_slice().each(see);
     }
 }
 
@@ -117,8 +125,8 @@ impl<T: Items> Items for Vec<T> {
         self.as_slice().shape()
     }
 
-    fn items(&self) -> Vec<T::Item> {
-        self.as_slice().items()
+    fn each(&self, see: &mut dyn FnMut(&T::Item)) {
+        self.as_slice().each(see);
     }
 }
 
@@ -129,8 +137,8 @@ impl<T: Items + ?Sized> Items for &T {
         (**self).shape()
     }
 
-    fn items(&self) -> Vec<T::Item> {
-        (**self).items()
+    fn each(&self, see: &mut dyn FnMut(&T::Item)) {
+        (**self).each(see);
     }
 }
 
@@ -145,7 +153,9 @@ where
         Some(ArrayBase::shape(self).to_vec())
     }
 
-    fn items(&self) -> Vec<S::Elem> {
-        self.iter().cloned().collect()
+    fn each(&self, see: &mut dyn FnMut(&S::Elem)) {
+        for item in self {
+            see(item);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The ledger a notebook ends with.
 
-use super::{Items, Outcome, Tolerance, compare_close, compare_equal};
+use super::{Items, Outcome, Tolerance, close_outcome, equal_outcome, numbers, texts};
 use crate::display::{Rich, Show, columns, frame, one_line, paragraph};
 
 /// Every check of a notebook, in order.
@@ -39,7 +39,7 @@ impl Checks {
         G: Items<Item: Into<f64>>,
         W: Items<Item: Into<f64>>,
     {
-        self.record(Outcome::new(name.into(), compare_close(&got, &want, tolerance), tolerance.to_string()))
+        self.record(close_outcome(name.into(), numbers(&got), numbers(&want), tolerance))
     }
 
     /// Records whether `got` is exactly `want`: see [`equal`](super::equal()).
@@ -48,7 +48,7 @@ impl Checks {
         G: Items + PartialEq<W>,
         W: Items,
     {
-        self.record(Outcome::new(name.into(), compare_equal(&got, &want), "exact".into()))
+        self.record(equal_outcome(name.into(), got == want, texts(&got), texts(&want)))
     }
 
     /// Records whether a condition holds; `detail` says what was seen.

@@ -44,8 +44,7 @@ where
     G: Items<Item: Into<f64>>,
     W: Items<Item: Into<f64>>,
 {
-    let detail = compare_close(&got, &want, tolerance);
-    Outcome::new(String::new(), detail, tolerance.to_string()).into_result()
+    close_outcome(String::new(), numbers(&got), numbers(&want), tolerance).into_result()
 }
 
 /// Compares integers, strings, booleans or arrays of them exactly.
@@ -65,7 +64,33 @@ where
     G: Items + PartialEq<W>,
     W: Items,
 {
-    Outcome::new(String::new(), compare_equal(&got, &want), "exact".into()).into_result()
+    equal_outcome(String::new(), got == want, texts(&got), texts(&want)).into_result()
+}
+
+// A notebook's cell compiles whatever is generic, while its reader waits. So what is generic ends here: it flattens, and
+// the comparisons are compiled once.
+
+/// One side of a comparison: its shape, and the elements as numbers or as texts.
+type Side<T> = (Option<Vec<usize>>, Vec<T>);
+
+fn numbers<T: Items<Item: Into<f64>>>(values: &T) -> Side<f64> {
+    let mut numbers = Vec::new();
+    values.each(&mut |item| numbers.push(item.clone().into()));
+    (values.shape(), numbers)
+}
+
+fn texts<T: Items>(values: &T) -> Side<String> {
+    let mut texts = Vec::new();
+    values.each(&mut |item| texts.push(format!("{item:?}")));
+    (values.shape(), texts)
+}
+
+fn close_outcome(name: String, got: Side<f64>, want: Side<f64>, tolerance: Tolerance) -> Outcome {
+    Outcome::new(name, compare_close(got, want, tolerance), tolerance.to_string())
+}
+
+fn equal_outcome(name: String, same: bool, got: Side<String>, want: Side<String>) -> Outcome {
+    Outcome::new(name, compare_equal(same, got, want), "exact".into())
 }
 
 /// Both sides' shapes, or the sentence that refuses them.
@@ -79,15 +104,13 @@ fn shapes(got: Option<Vec<usize>>, want: Option<Vec<usize>>) -> Result<Vec<usize
 }
 
 /// `Ok` holds what to say of a match, `Err` what to say of a mismatch.
-fn compare_close<G, W>(got: &G, want: &W, tolerance: Tolerance) -> Result<String, String>
-where
-    G: Items<Item: Into<f64>>,
-    W: Items<Item: Into<f64>>,
-{
+fn compare_close(
+    (got_shape, got): Side<f64>,
+    (want_shape, want): Side<f64>,
+    tolerance: Tolerance,
+) -> Result<String, String> {
     tolerance.validate()?;
-    let shape = shapes(got.shape(), want.shape())?;
-    let got: Vec<f64> = got.items().into_iter().map(Into::into).collect();
-    let want: Vec<f64> = want.items().into_iter().map(Into::into).collect();
+    let shape = shapes(got_shape, want_shape)?;
     if got.is_empty() {
         return Err(format!("nothing was compared: both have the shape {shape:?}"));
     }
@@ -116,20 +139,17 @@ where
 }
 
 /// As [`compare_close`], for exact equality.
-fn compare_equal<G, W>(got: &G, want: &W) -> Result<String, String>
-where
-    G: Items + PartialEq<W>,
-    W: Items,
-{
-    let same = got == want;
-    let shape = match shapes(got.shape(), want.shape()) {
+fn compare_equal(
+    same: bool,
+    (got_shape, got): Side<String>,
+    (want_shape, want): Side<String>,
+) -> Result<String, String> {
+    let shape = match shapes(got_shape, want_shape) {
         Ok(shape) => shape,
         // Ragged lists may well be equal; shapes only help to say why two are not.
-        Err(_) if same => return Ok(format!("{} values", got.items().len())),
+        Err(_) if same => return Ok(format!("{} values", got.len())),
         Err(why) => return Err(why),
     };
-    let got: Vec<String> = got.items().iter().map(|item| format!("{item:?}")).collect();
-    let want: Vec<String> = want.items().iter().map(|item| format!("{item:?}")).collect();
     if same {
         return Ok(match shape.as_slice() {
             [] => clip(&got.concat()),

@@ -2,7 +2,7 @@
 
 use super::value::Digits;
 use super::{Cell, Rich, Show, Value, cell, columns, frame, paragraph};
-use ndarray::{ArrayBase, ArrayViewD, Axis, Data, Dimension};
+use ndarray::{ArrayBase, Data, Dimension};
 
 /// Longer axes show this many at the front …
 const FRONT: usize = 8;
@@ -30,23 +30,20 @@ struct Panel {
 }
 
 impl Panel {
-    fn new<T: Cell>(title: String, view: &ArrayViewD<'_, T>) -> Self {
-        let (rows, width) = match view.shape() {
+    /// The matrix whose elements start at `offset`, row after row.
+    fn new(title: String, shape: &[usize], offset: usize, element: &dyn Fn(usize) -> Value) -> Self {
+        let (rows, width) = match shape {
             [] => (1, 1),
             [n] => (1, *n),
             shape => (shape[0], shape[1]),
         };
-        let get = |i: Option<usize>, j: Option<usize>| match (i, j, view.ndim()) {
-            (Some(_), Some(_), 0) => view.iter().next().map(Cell::value),
-            (Some(_), Some(j), 1) => view.get([j].as_slice()).map(Cell::value),
-            (Some(i), Some(j), _) => view.get([i, j].as_slice()).map(Cell::value),
-            _ => None,
+        let get = |i: Option<usize>, j: Option<usize>| match (i, j) {
+            (Some(i), Some(j)) => element(offset + i * width + j),
+            _ => Value::Integer("…".into()),
         };
         let (rows, columns) = (shown(rows), shown(width));
-        let ellipsis = || Value::Integer("…".into());
-        let cells =
-            rows.iter().map(|&i| columns.iter().map(|&j| get(i, j).unwrap_or_else(ellipsis)).collect()).collect();
-        Self { title, rows, columns, cells, vector: view.ndim() < 2 }
+        let cells = rows.iter().map(|&i| columns.iter().map(|&j| get(i, j)).collect()).collect();
+        Self { title, rows, columns, cells, vector: shape.len() < 2 }
     }
 
     fn index(i: Option<usize>) -> String {
@@ -83,64 +80,88 @@ impl Panel {
     }
 }
 
-/// `f64, 2 × 3`.
-fn caption<T: Cell>(shape: &[usize]) -> String {
-    match shape {
-        [] => format!("{}, a single value", T::DTYPE),
-        [n] => format!("{}, length {n}", T::DTYPE),
-        shape => {
-            let lengths: Vec<String> = shape.iter().map(usize::to_string).collect();
-            format!("{}, {}", T::DTYPE, lengths.join(" × "))
+/// An array without its type: what a cell that shows one need not compile.
+struct Elements<'a> {
+    dtype: &'static str,
+    shape: &'a [usize],
+    /// The element at a place in row-major order.
+    at: &'a dyn Fn(usize) -> Value,
+}
+
+impl Elements<'_> {
+    /// `f64, 2 × 3`.
+    fn caption(&self) -> String {
+        match self.shape {
+            [] => format!("{}, a single value", self.dtype),
+            [n] => format!("{}, length {n}", self.dtype),
+            shape => {
+                let lengths: Vec<String> = shape.iter().map(usize::to_string).collect();
+                format!("{}, {}", self.dtype, lengths.join(" × "))
+            }
         }
+    }
+
+    /// The matrices of an array, itself or the first few along the leading axes; and how many there are.
+    fn panels(&self) -> (Vec<Panel>, usize) {
+        let (lead, matrix) = self.shape.split_at(self.shape.len().saturating_sub(2));
+        let (total, size): (usize, usize) = (lead.iter().product(), matrix.iter().product());
+        let panel = |flat: usize| {
+            let mut rest = flat;
+            let mut index: Vec<String> = Vec::new();
+            for length in lead.iter().rev() {
+                index.insert(0, (rest % length).to_string());
+                rest /= length;
+            }
+            let title = if lead.is_empty() { String::new() } else { format!("[{}, :, :]", index.join(", ")) };
+            Panel::new(title, matrix, flat * size, self.at)
+        };
+        ((0..total.min(PANELS)).map(panel).collect(), total)
+    }
+
+    fn lay_out(&self) -> (Vec<Panel>, Digits, String) {
+        let (panels, total) = self.panels();
+        let digits = Digits::of(panels.iter().flat_map(|panel| panel.cells.iter().flatten()));
+        let more =
+            if total > panels.len() { format!(", first {} of {total} matrices", panels.len()) } else { String::new() };
+        let empty = if self.shape.contains(&0) { ", empty" } else { "" };
+        (panels, digits, self.caption() + empty + &more)
     }
 }
 
-/// The matrices of an array: itself, or the first few along the leading axes.
-fn panels<T: Cell>(array: ArrayViewD<'_, T>) -> (Vec<Panel>, usize) {
-    let extra = array.ndim().saturating_sub(2);
-    let lead: Vec<usize> = array.shape()[..extra].to_vec();
-    let total: usize = lead.iter().product();
-    let mut found = Vec::new();
-    for flat in 0..total.min(PANELS) {
-        let mut rest = flat;
-        let mut index: Vec<usize> = Vec::new();
-        for &length in lead.iter().rev() {
-            index.insert(0, rest % length);
-            rest /= length;
-        }
-        let mut view = array.view();
-        for &i in &index {
-            view = view.index_axis_move(Axis(0), i);
-        }
-        let names: Vec<String> = index.iter().map(usize::to_string).collect();
-        let title = if extra == 0 { String::new() } else { format!("[{}, :, :]", names.join(", ")) };
-        found.push(Panel::new(title, &view));
-    }
-    (found, total)
-}
-
-fn lay_out<T: Cell>(array: ArrayViewD<'_, T>) -> (Vec<Panel>, Digits, String) {
-    let shape = array.shape().to_vec();
-    let (panels, total) = panels(array);
-    let digits = Digits::of(panels.iter().flat_map(|panel| panel.cells.iter().flatten()));
-    let more =
-        if total > panels.len() { format!(", first {} of {total} matrices", panels.len()) } else { String::new() };
-    let empty = if shape.contains(&0) { ", empty" } else { "" };
-    (panels, digits, caption::<T>(&shape) + empty + &more)
-}
-
-fn text_of<T: Cell>(array: ArrayViewD<'_, T>) -> String {
-    let (panels, digits, caption) = lay_out(array);
+fn text_of(elements: &Elements<'_>) -> String {
+    let (panels, digits, caption) = elements.lay_out();
     let mut parts: Vec<String> = panels.iter().map(|panel| panel.to_text(digits)).collect();
     parts.retain(|part| !part.is_empty());
     parts.push(caption);
     parts.join("\n")
 }
 
-fn html_of<T: Cell>(array: ArrayViewD<'_, T>) -> String {
-    let (panels, digits, caption) = lay_out(array);
+fn rich_of(elements: &Elements<'_>) -> Rich {
+    let (panels, digits, caption) = elements.lay_out();
     let body: String = panels.iter().map(|panel| panel.to_html(digits)).collect();
-    frame(&(body + &paragraph("note", &caption)))
+    Rich::Html(frame(&(body + &paragraph("note", &caption))))
+}
+
+/// A list, as an array of one dimension.
+fn list<T: Cell, R>(values: &[T], show: fn(&Elements<'_>) -> R) -> R {
+    show(&Elements { dtype: T::DTYPE, shape: &[values.len()], at: &|i| values[i].value() })
+}
+
+/// An array; one that does not lie in row-major order is gone through first.
+fn array<S, D, R>(array: &ArrayBase<S, D>, show: fn(&Elements<'_>) -> R) -> R
+where
+    S: Data<Elem: Cell>,
+    D: Dimension,
+{
+    let (dtype, shape) = (S::Elem::DTYPE, array.shape());
+    if let Some(values) = array.as_slice() {
+        return show(&Elements { dtype, shape, at: &|i| values[i].value() });
+    }
+    let mut values = Vec::new();
+    for value in array {
+        values.push(value);
+    }
+    show(&Elements { dtype, shape, at: &|i| values[i].value() })
 }
 
 /// Floats get common digits, long axes are cut in the middle, and shape and type stand below.
@@ -158,21 +179,21 @@ where
     D: Dimension,
 {
     fn to_text(&self) -> String {
-        text_of(self.view().into_dyn())
+        array(self, text_of)
     }
 
     fn to_rich(&self) -> Rich {
-        Rich::Html(html_of(self.view().into_dyn()))
+        array(self, rich_of)
     }
 }
 
 /// As a one-dimensional array.
 impl<T: Cell> Show for Vec<T> {
     fn to_text(&self) -> String {
-        text_of(ndarray::ArrayView1::from(self.as_slice()).into_dyn())
+        list(self, text_of)
     }
 
     fn to_rich(&self) -> Rich {
-        Rich::Html(html_of(ndarray::ArrayView1::from(self.as_slice()).into_dyn()))
+        list(self, rich_of)
     }
 }

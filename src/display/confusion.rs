@@ -43,15 +43,19 @@ impl ConfusionMatrix {
         S: Data<Elem = usize>,
         N: AsRef<str>,
     {
-        let shape = counts.shape();
+        let names = names.iter().map(|name| name.as_ref().to_owned()).collect();
+        Self::named(counts.dim(), &counts.iter().copied().collect::<Vec<_>>(), names)
+    }
+
+    fn named(shape: (usize, usize), counts: &[usize], names: Vec<String>) -> Result<Self> {
         if names.is_empty() {
             return Err(Error::Empty { arg: "names", remedy: "give the name of each class" });
         }
-        if shape != [names.len(), names.len()] {
-            return Err(Error::shape("counts", format!("({0}, {0}), one row and column per name", names.len()), shape));
+        if shape != (names.len(), names.len()) {
+            let want = format!("({0}, {0}), one row and column per name", names.len());
+            return Err(Error::shape("counts", want, &[shape.0, shape.1]));
         }
-        let counts = counts.rows().into_iter().map(|row| row.to_vec()).collect();
-        Ok(Self { counts, names: names.iter().map(|name| name.as_ref().to_string()).collect() })
+        Ok(Self { counts: counts.chunks(names.len()).map(<[usize]>::to_vec).collect(), names })
     }
 
     fn row_sum(&self, i: usize) -> usize {

@@ -50,16 +50,20 @@ pub trait Show {
 
     /// Sends both forms to the notebook; the kernel calls this on a cell's last expression.
     fn evcxr_display(&self) {
-        let (mime, content) = match self.to_rich() {
-            Rich::Html(html) => ("text/html", html),
-            Rich::Svg(svg) => ("image/svg+xml", svg),
-        };
-        let text = self.to_text();
-        // A closed pipe must not become a panic; nobody is left to read the error.
-        let _ = write!(
-            std::io::stdout().lock(),
-            "EVCXR_BEGIN_CONTENT {mime}\n{content}\nEVCXR_END_CONTENT\n\
-             EVCXR_BEGIN_CONTENT text/plain\n{text}\nEVCXR_END_CONTENT\n"
-        );
+        send(&self.to_rich(), &self.to_text());
     }
+}
+
+/// Not in the trait, where each cell that shows something would compile it anew.
+pub(crate) fn send(rich: &Rich, text: &str) {
+    let (mime, content) = match rich {
+        Rich::Html(html) => ("text/html", html),
+        Rich::Svg(svg) => ("image/svg+xml", svg),
+    };
+    // A closed pipe must not become a panic; nobody is left to read the error.
+    let _ = write!(
+        std::io::stdout().lock(),
+        "EVCXR_BEGIN_CONTENT {mime}\n{content}\nEVCXR_END_CONTENT\n\
+         EVCXR_BEGIN_CONTENT text/plain\n{text}\nEVCXR_END_CONTENT\n"
+    );
 }

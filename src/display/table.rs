@@ -48,8 +48,12 @@ impl Table {
     where
         I: IntoIterator<Item: Cell>,
     {
+        let mut column = Vec::new();
+        for value in values {
+            column.push(value.value());
+        }
         self.names.push(name.into());
-        self.columns.push(values.into_iter().map(|value| value.value()).collect());
+        self.columns.push(column);
         self
     }
 
@@ -145,10 +149,12 @@ impl Card {
 
     /// Adds a line.
     pub fn entry(mut self, name: impl Into<String>, value: impl Cell) -> Self {
-        let value = value.value();
-        let text = value.text(Digits::of([&value]));
-        self.entries.push((name.into(), text));
+        self.push(name.into(), &value.value());
         self
+    }
+
+    fn push(&mut self, name: String, value: &Value) {
+        self.entries.push((name, value.text(Digits::of([value]))));
     }
 }
 

@@ -32,9 +32,7 @@ where
     N: AsRef<str>,
     V: IntoIterator<Item: Number> + Clone,
 {
-    let categories = categories.into_iter().map(|name| name.as_ref().to_string()).collect();
-    let series = series.iter().map(|(n, v)| (n.as_ref().to_string(), super::numbers(v.clone()))).collect();
-    Chart::new(Bar { categories, series, values: false })
+    Chart::new(Bar { categories: super::names(categories), series: super::series(series), values: false })
 }
 
 impl Chart<Bar> {

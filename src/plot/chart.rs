@@ -2,7 +2,7 @@
 
 use super::plan::{Guide, Kind, Numeric, Options};
 use super::{Figure, Number, layout};
-use crate::display::{Rich, Show, frame, paragraph};
+use crate::display::{Rich, Show, frame, one_line, paragraph, send};
 use crate::{Error, Result};
 
 /// A chart being built: the data, and what has been said about its looks.
@@ -65,14 +65,16 @@ impl<K: Kind> Chart<K> {
     /// [`Error::Figure`] says what cannot be drawn: nothing but NaN, an infinity, lengths that differ, a range that is
     /// not one, a number at or below 0 on a logarithmic axis, a size outside 160 to 4000 pixels.
     pub fn finish(&self) -> Result<Figure> {
-        let svg = layout::draw(&self.kind, &self.options, &self.text())?;
-        Ok(Figure::new(svg, &format!("[{}]", self.text())))
+        finish(&self.kind, &self.options)
     }
+}
 
-    fn text(&self) -> String {
-        let title = if self.options.title.is_empty() { String::new() } else { format!(" \"{}\"", self.options.title) };
-        format!("{}{title}: {}", self.kind.noun(), self.kind.content())
-    }
+/// Not generic, or each cell that draws would compile the whole of drawing.
+fn finish(kind: &dyn Kind, options: &Options) -> Result<Figure> {
+    let title = if options.title.is_empty() { String::new() } else { format!(" \"{}\"", options.title) };
+    let text = format!("{}{title}: {}", kind.noun(), kind.content());
+    let svg = layout::draw(kind, options, &text)?;
+    Ok(Figure::new(svg, &format!("[{text}]")))
 }
 
 impl<K: Numeric> Chart<K> {
@@ -122,13 +124,26 @@ impl<K: Numeric> Chart<K> {
 /// Draws when shown; what cannot be drawn is said in one line.
 impl<K: Kind> Show for Chart<K> {
     fn to_text(&self) -> String {
-        self.finish().map_or_else(|error| crate::display::one_line(&error.to_string()), |figure| figure.to_text())
+        forms(&self.kind, &self.options).1
     }
 
     fn to_rich(&self) -> Rich {
-        match self.finish() {
-            Ok(figure) => figure.to_rich(),
-            Err(error) => Rich::Html(frame(&paragraph("no", &error.to_string()))),
+        forms(&self.kind, &self.options).0
+    }
+
+    /// Draws once for both forms.
+    fn evcxr_display(&self) {
+        let (rich, text) = forms(&self.kind, &self.options);
+        send(&rich, &text);
+    }
+}
+
+fn forms(kind: &dyn Kind, options: &Options) -> (Rich, String) {
+    match finish(kind, options) {
+        Ok(figure) => (figure.to_rich(), figure.to_text()),
+        Err(error) => {
+            let error = error.to_string();
+            (Rich::Html(frame(&paragraph("no", &error))), one_line(&error))
         }
     }
 }
@@ -148,7 +163,7 @@ pub(super) fn validate(name: &str, values: &[f64]) -> Result<()> {
 
 /// How a series is called in an error.
 pub(super) fn called(name: &str) -> String {
-    if name.is_empty() { "the series".into() } else { format!("the series \"{}\"", crate::display::one_line(name)) }
+    if name.is_empty() { "the series".into() } else { format!("the series \"{}\"", one_line(name)) }
 }
 
 /// Refuses a length other than the one needed.

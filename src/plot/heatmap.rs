@@ -45,19 +45,13 @@ pub fn heatmap<S>(matrix: &ArrayBase<S, Ix2>) -> Chart<Heatmap>
 where
     S: Data<Elem: super::Number>,
 {
-    let of = matrix.dim();
-    let (shape, cells) = coarsen(of, &super::numbers(matrix.iter()));
-    let empty = Vec::new;
-    Chart::new(Heatmap {
-        of,
-        shape,
-        cells,
-        rows: empty(),
-        columns: empty(),
-        annotate: false,
-        diverging: false,
-        limits: None,
-    })
+    heatmap_of(matrix.dim(), &super::numbers(matrix))
+}
+
+fn heatmap_of(of: (usize, usize), cells: &[f64]) -> Chart<Heatmap> {
+    let (shape, cells) = coarsen(of, cells);
+    let (rows, columns) = (Vec::new(), Vec::new());
+    Chart::new(Heatmap { of, shape, cells, rows, columns, annotate: false, diverging: false, limits: None })
 }
 
 /// Averages blocks so that neither side is longer than [`FINEST`].
@@ -79,8 +73,7 @@ fn coarsen((rows, columns): (usize, usize), cells: &[f64]) -> ((usize, usize), V
 impl Chart<Heatmap> {
     /// The names of rows and columns; either may be empty.
     pub fn names<R: AsRef<str>, C: AsRef<str>>(mut self, rows: &[R], columns: &[C]) -> Self {
-        self.kind.rows = rows.iter().map(|name| name.as_ref().to_string()).collect();
-        self.kind.columns = columns.iter().map(|name| name.as_ref().to_string()).collect();
+        (self.kind.rows, self.kind.columns) = (super::names(rows), super::names(columns));
         self
     }
 

@@ -32,8 +32,7 @@ where
     N: AsRef<str>,
     V: IntoIterator<Item: Number> + Clone,
 {
-    let series = samples.iter().map(|(n, v)| (n.as_ref().to_string(), super::numbers(v.clone()))).collect();
-    Chart::new(Histogram { series, bins: None, density: false })
+    Chart::new(Histogram { series: super::series(samples), bins: None, density: false })
 }
 
 impl Chart<Histogram> {

@@ -18,7 +18,7 @@ const TICK_LENGTH: f64 = 4.0;
 const BAR: f64 = 14.0;
 
 /// The whole SVG document.
-pub(super) fn draw(kind: &impl Kind, options: &Options, text: &str) -> Result<String> {
+pub(super) fn draw(kind: &dyn Kind, options: &Options, text: &str) -> Result<String> {
     let (width, height) = options.size;
     if !((160.0..=4000.0).contains(&width) && (160.0..=4000.0).contains(&height)) {
         return Err(Error::Figure(format!("a size of {width} by {height} is outside 160 to 4000 pixels")));

@@ -35,8 +35,11 @@ where
     N: AsRef<str>,
     Y: IntoIterator<Item: Number> + Clone,
 {
-    let x = super::numbers(x);
-    let series = series.iter().map(|(n, y)| (n.as_ref().to_string(), x.clone(), super::numbers(y.clone()))).collect();
+    lines(&super::numbers(x), super::series(series))
+}
+
+fn lines(x: &[f64], series: Vec<(String, Vec<f64>)>) -> Chart<Line> {
+    let series = series.into_iter().map(|(name, y)| (name, x.to_vec(), y)).collect();
     Chart::new(Line { series, markers: false })
 }
 

@@ -78,6 +78,34 @@ impl<T: Number + ?Sized> Number for &T {
     }
 }
 
+// A notebook's cell compiles whatever is generic, while its reader waits. So what is generic only fills these lists, by
+// plain loops; drawing is compiled once.
+
 fn numbers(values: impl IntoIterator<Item: Number>) -> Vec<f64> {
-    values.into_iter().map(|value| value.number()).collect()
+    let mut numbers = Vec::new();
+    for value in values {
+        numbers.push(value.number());
+    }
+    numbers
+}
+
+fn names(values: impl IntoIterator<Item: AsRef<str>>) -> Vec<String> {
+    let mut names = Vec::new();
+    for value in values {
+        names.push(value.as_ref().to_owned());
+    }
+    names
+}
+
+/// Series by name.
+fn series<N, V>(series: &[(N, V)]) -> Vec<(String, Vec<f64>)>
+where
+    N: AsRef<str>,
+    V: IntoIterator<Item: Number> + Clone,
+{
+    let mut found = Vec::new();
+    for (name, values) in series {
+        found.push((name.as_ref().to_owned(), numbers(values.clone())));
+    }
+    found
 }

@@ -58,16 +58,18 @@ impl Chart<Scatter> {
         C: IntoIterator<Item: Number>,
         N: AsRef<str>,
     {
-        // A label that is no index (negative, a fraction) becomes one that no name has, and is refused when drawn.
-        let index = |c: f64| if c >= 0.0 && c.fract() == 0.0 { c as usize } else { usize::MAX };
-        self.kind.classes = super::numbers(classes).into_iter().map(index).collect();
-        self.kind.names = names.iter().map(|name| name.as_ref().to_string()).collect();
+        self.kind.classes = indices(&super::numbers(classes));
+        self.kind.names = super::names(names);
         self
     }
 
     /// Paints the plane by the class that `predict(x, y)` gives, evaluated here and now on a grid over the range of the
     /// points, or over [`x_range`](Chart::x_range) and [`y_range`](Chart::y_range) where these were given before.
-    pub fn regions(mut self, mut predict: impl FnMut(f64, f64) -> usize) -> Self {
+    pub fn regions(self, mut predict: impl FnMut(f64, f64) -> usize) -> Self {
+        self.painted(&mut predict)
+    }
+
+    fn painted(mut self, predict: &mut dyn FnMut(f64, f64) -> usize) -> Self {
         let range = |values: &[f64], fixed: Option<(f64, f64)>| {
             let mut extent = Extent::new(PAD);
             extent.include(values);
@@ -83,6 +85,11 @@ impl Chart<Scatter> {
         self.kind.regions = Some(Regions { x, y, classes });
         self
     }
+}
+
+/// A label that is no index (negative, a fraction) becomes one that no name has, and is refused when drawn.
+fn indices(labels: &[f64]) -> Vec<usize> {
+    labels.iter().map(|&c| if c >= 0.0 && c.fract() == 0.0 { c as usize } else { usize::MAX }).collect()
 }
 
 const PAD: f64 = 0.06;
