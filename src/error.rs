@@ -81,6 +81,27 @@ pub enum Error {
         /// The first observation with which the likelihood is 0.
         position: usize,
     },
+    /// EM lowered what it must raise.
+    #[error(
+        "iteration {iteration} of EM changed the objective from {before} to {after}, but no iteration can lower it: check \
+         that the M step maximises the expectation that the E step takes, and that the E step returns its model's objective"
+    )]
+    Decreased {
+        /// The iteration, counted from 1.
+        iteration: usize,
+        /// The objective before it.
+        before: f64,
+        /// The objective after it.
+        after: f64,
+    },
+    /// A covariance that is not positive definite.
+    #[error("{what} is not a covariance, which is symmetric and has no direction without spread: {remedy}")]
+    Singular {
+        /// Which.
+        what: String,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// A file could not be read or written.
     #[error("{}: {reason}", path.display())]
     File {

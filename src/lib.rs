@@ -28,7 +28,9 @@
 pub mod check;
 pub mod data;
 pub mod display;
+pub mod em;
 pub mod error;
+pub mod gaussian;
 pub mod hmm;
 pub mod linear;
 pub mod metrics;

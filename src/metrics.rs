@@ -51,6 +51,33 @@ pub fn confusion_matrix(truth: &ArrayRef1<usize>, predicted: &ArrayRef1<usize>) 
     Ok(counts)
 }
 
+/// Akaike's criterion 2 k − 2 log L for k free parameters; less is better. The models must be fitted to the same data.
+///
+/// Source: Akaike, IEEE Transactions on Automatic Control 19 (1974).
+///
+/// ```
+/// use mlnotes::metrics::aic;
+///
+/// assert_eq!(aic(-100.0, 3), 206.0);
+/// ```
+pub fn aic(log_likelihood: f64, parameters: usize) -> f64 {
+    2.0 * parameters as f64 - 2.0 * log_likelihood
+}
+
+/// Schwarz's criterion k log n − 2 log L for k free parameters and n observations; less is better. It asks more of a
+/// parameter than [`aic`] from 8 observations on.
+///
+/// Source: Schwarz, Annals of Statistics 6 (1978).
+///
+/// ```
+/// use mlnotes::metrics::bic;
+///
+/// assert!((bic(-100.0, 3, 50) - (3.0 * 50.0_f64.ln() + 200.0)).abs() < 1e-12);
+/// ```
+pub fn bic(log_likelihood: f64, parameters: usize, observations: usize) -> f64 {
+    parameters as f64 * (observations as f64).ln() - 2.0 * log_likelihood
+}
+
 fn check_lengths<T>(truth: &ArrayRef1<T>, predicted: &ArrayRef1<T>) -> Result<()> {
     if truth.is_empty() {
         return Err(Error::Empty { arg: "truth", remedy: "give at least one answer to judge" });

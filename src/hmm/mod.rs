@@ -20,11 +20,23 @@
 //!
 //! Source: Rabiner, *A tutorial on hidden Markov models*, Proceedings of the IEEE 77 (1989), sections III and V.
 
+mod baum_welch;
 mod chain;
+mod emission;
 mod inference;
+mod likelihoods;
 pub mod log_space;
+mod model;
+pub mod parallel;
+mod recursion;
+mod simulate;
 mod viterbi;
 
+pub use baum_welch::BaumWelch;
 pub use chain::Chain;
+pub use emission::{Categorical, Emission, Gaussian, Mixture, Poisson};
 pub use inference::{Filtered, Posterior};
+pub use likelihoods::Likelihoods;
+pub use model::Hmm;
+use simulate::draw;
 pub use viterbi::Path;

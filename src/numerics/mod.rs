@@ -1,5 +1,9 @@
 //! What more than one topic computes, in the form that neither overflows nor underflows.
 
+mod cholesky;
+
+pub(crate) use cholesky::Cholesky;
+
 /// log Σ exp(x), without overflow or underflow; −∞ for a sum of nothing.
 ///
 /// ```

@@ -1,0 +1,102 @@
+//! The passes over all points, in blocks that lie column by column, so that one instruction serves several points.
+
+use ndarray::{Array2, ArrayRef1, ArrayRef2, ArrayView2};
+
+use super::covariance::Whitening;
+
+/// So many points make a block.
+pub(super) const POINTS: usize = 128;
+/// So many are worked on side by side, in registers.
+const LANES: usize = 8;
+
+/// One column of a block.
+type Column = [f64; POINTS];
+
+/// A block of points, one column per dimension. What is missing to a whole block is 0.
+pub(super) struct Block {
+    columns: Vec<Column>,
+}
+
+impl Block {
+    pub(super) fn new(columns: usize) -> Self {
+        Self { columns: vec![[0.0; POINTS]; columns] }
+    }
+
+    /// Takes the rows of `x` from `start` on; says how many there were.
+    pub(super) fn load(&mut self, x: &ArrayView2<'_, f64>, start: usize) -> usize {
+        let count = POINTS.min(x.nrows() - start);
+        for (j, column) in self.columns.iter_mut().enumerate() {
+            (0..count).for_each(|i| column[i] = x[[start + i, j]]);
+            column[count..].fill(0.0);
+        }
+        count
+    }
+
+    pub(super) fn column(&self, j: usize) -> &Column {
+        &self.columns[j]
+    }
+
+    /// x − μ.
+    pub(super) fn centre(&self, mean: &ArrayRef1<f64>, centred: &mut Self) {
+        for ((centred, column), &mean) in centred.columns.iter_mut().zip(&self.columns).zip(mean) {
+            centred.iter_mut().zip(column).for_each(|(centred, x)| *centred = x - mean);
+        }
+    }
+
+    /// Each column times one weight per point.
+    pub(super) fn weigh(&self, weight: &Column, weighted: &mut Self) {
+        for (weighted, column) in weighted.columns.iter_mut().zip(&self.columns) {
+            weighted.iter_mut().zip(column).zip(weight).for_each(|((weighted, x), w)| *weighted = w * x);
+        }
+    }
+}
+
+/// Σ_n a_n b_n.
+pub(super) fn dot(a: &Column, b: &Column) -> f64 {
+    let mut sums = [0.0; LANES];
+    for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().sum()
+}
+
+/// ‖L⁻¹ (x − μ)‖² of each point of a centred block.
+fn square_distances(centred: &Block, whitening: &Whitening, squares: &mut Column) {
+    for (lanes, squares) in squares.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        let column = |j: usize| &centred.columns[j].as_chunks::<LANES>().0[lanes];
+        *squares = [0.0; LANES];
+        let mut entries = whitening.rows.iter();
+        for i in 0..centred.columns.len() {
+            let mut whitened = [0.0; LANES];
+            for j in if whitening.is_diagonal { i..i + 1 } else { 0..i + 1 } {
+                let (Some(entry), x) = (entries.next(), column(j)) else { return };
+                for lane in 0..LANES {
+                    whitened[lane] += entry * x[lane];
+                }
+            }
+            for lane in 0..LANES {
+                squares[lane] += whitened[lane] * whitened[lane];
+            }
+        }
+    }
+}
+
+/// log N(x_n | μ_k, Σ_k), shape (N, K).
+pub(super) fn log_density(mean: &Array2<f64>, whitenings: &[Whitening], x: &ArrayRef2<f64>) -> Array2<f64> {
+    let (mut points, mut centred) = (Block::new(x.ncols()), Block::new(x.ncols()));
+    let mut squares = [0.0; POINTS];
+    let mut log_density = Array2::zeros((x.nrows(), mean.nrows()));
+    for start in (0..x.nrows()).step_by(POINTS) {
+        let count = points.load(&x.view(), start);
+        for (k, (mean, whitening)) in mean.rows().into_iter().zip(whitenings).enumerate() {
+            points.centre(&mean, &mut centred);
+            square_distances(&centred, whitening, &mut squares);
+            for (i, square) in squares[..count].iter().enumerate() {
+                log_density[[start + i, k]] = whitening.log_constant - 0.5 * square;
+            }
+        }
+    }
+    log_density
+}
