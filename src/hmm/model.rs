@@ -73,8 +73,9 @@ impl<E: Emission> Hmm<E> {
         self.chain.viterbi_of(&self.emission.likelihoods(x)?)
     }
 
-    /// How many numbers can be chosen freely, for [`aic`](crate::metrics::aic) and [`bic`](crate::metrics::bic): zeros of π
-    /// and A, which learning keeps, are not among them.
+    /// How many numbers can be chosen freely, for [`aic`](crate::metrics::aic) and [`bic`](crate::metrics::bic). What is 0
+    /// stays 0 in learning and is not counted; so count the model that learning starts from, since a number that ends at 0
+    /// was free.
     pub fn parameters(&self) -> usize {
         self.chain.parameters() + self.emission.parameters()
     }

@@ -1,6 +1,10 @@
 //! Hidden Markov models: every path enumerated, the textbook's log space, hmmlearn, and sequences at the edge of f64.
 
-use mlnotes::hmm::{Chain, log_space};
+mod emission;
+mod learning;
+mod simulation;
+
+use mlnotes::hmm::{Chain, log_space, parallel};
 use mlnotes::prelude::*;
 
 use crate::{assert_close, message};
@@ -27,6 +31,10 @@ fn example(states: usize, length: usize, seed: u32, dense: bool) -> (Chain, Arra
 
 /// p(x, z) of every path, by the definition.
 fn all_paths(chain: &Chain, log_emission: &Array2<f64>) -> Vec<(Vec<usize>, f64)> {
+    all_paths_by(chain, |_| chain.transition().to_owned(), log_emission)
+}
+
+fn all_paths_by(chain: &Chain, a: impl Fn(usize) -> Array2<f64>, log_emission: &Array2<f64>) -> Vec<(Vec<usize>, f64)> {
     let (length, states) = log_emission.dim();
     (0..states.pow(length as u32))
         .map(|code| {
@@ -35,7 +43,7 @@ fn all_paths(chain: &Chain, log_emission: &Array2<f64>) -> Vec<(Vec<usize>, f64)
             for t in 0..length {
                 p *= log_emission[[t, path[t]]].exp();
                 if t > 0 {
-                    p *= chain.transition()[[path[t - 1], path[t]]];
+                    p *= a(t - 1)[[path[t - 1], path[t]]];
                 }
             }
             (path, p)
@@ -86,8 +94,11 @@ fn every_answer_is_the_sum_over_all_paths() {
 /// Planted: log β started from log 0.5.
 #[test]
 fn scaled_and_log_space_agree() {
-    for dense in [true, false] {
-        let (chain, log_emission) = example(6, 400, 3, dense);
+    // Rows of 2, 4, 8, 16 and 32 numbers, exactly full or padded, and one that is too long for these.
+    for (states, dense) in
+        [(6, true), (6, false), (1, true), (2, true), (3, false), (8, true), (9, false), (20, true), (33, true)]
+    {
+        let (chain, log_emission) = example(states, 400, 3, dense);
         let (scaled, in_logs) =
             (chain.posterior(&log_emission).unwrap(), log_space::posterior(&chain, &log_emission).unwrap());
         assert!((scaled.log_likelihood / in_logs.log_likelihood - 1.0).abs() < 1e-13);
@@ -100,6 +111,72 @@ fn scaled_and_log_space_agree() {
             assert!((log_space::log_sum_exp(row.to_vec()) / in_logs.log_likelihood - 1.0).abs() < 1e-13);
         }
     }
+}
+
+/// Planted: the moves of step t by A_{t+1}.
+#[test]
+fn a_chain_may_change_with_time() {
+    let (still, log_emission) = example(3, 5, 1, true);
+    let matrices: Vec<Array2<f64>> =
+        (0..4).map(|seed| example(3, 5, seed, seed % 2 == 0).0.transition().to_owned()).collect();
+    let views: Vec<_> = matrices.iter().map(|a| a.view()).collect();
+    let stack = ndarray::stack(Axis(0), &views).unwrap();
+    let chain = Chain::varying(still.initial().clone(), stack).unwrap();
+    let paths = all_paths_by(&chain, |t| matrices[t].clone(), &log_emission);
+    let total: f64 = paths.iter().map(|(_, p)| p).sum();
+    let (mut gamma, mut moves) = (Array2::zeros((5, 3)), Array2::zeros((3, 3)));
+    for (path, p) in &paths {
+        for t in 0..5 {
+            gamma[[t, path[t]]] += p / total;
+            if t > 0 {
+                moves[[path[t - 1], path[t]]] += p / total;
+            }
+        }
+    }
+    for posterior in [chain.posterior(&log_emission).unwrap(), log_space::posterior(&chain, &log_emission).unwrap()] {
+        assert!((posterior.log_likelihood - total.ln()).abs() < 1e-12);
+        assert_close(&posterior.states, &gamma, 1e-12);
+        assert_close(&posterior.transitions, &moves, 1e-12);
+    }
+    let (best, p) = paths.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+    let path = chain.viterbi(&log_emission).unwrap();
+    assert_eq!(path.states, *best);
+    assert!((path.log_probability - p.ln()).abs() < 1e-12);
+    assert_close(
+        &parallel::filter(&chain, &log_emission, 3).unwrap().states,
+        &chain.filter(&log_emission).unwrap().states,
+        1e-12,
+    );
+    let longer = Array2::zeros((6, 3));
+    for message in [message(chain.posterior(&longer)), message(log_space::forward(&chain, &longer))] {
+        assert!(message.contains("(5, 3)"), "{message}");
+    }
+    let bad = array![[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.5, 0.6]]];
+    assert!(message(Chain::varying(array![0.5, 0.5], bad)).contains("in row 1 of matrix 1"));
+    assert!(message(Chain::varying(array![0.5, 0.5], ndarray::Array3::zeros((0, 2, 2)))).contains("empty"));
+    assert!(message(Chain::varying(array![0.5, 0.5], ndarray::Array3::zeros((1, 2, 3)))).contains("(moves, 2, 2)"));
+}
+
+/// Planted: a block that begins with what is known after it.
+#[test]
+fn blocks_side_by_side_filter_as_one() {
+    for (length, blocks) in [(1, 1), (1, 4), (2, 2), (17, 3), (100, 1), (100, 7), (100, 99), (100, 500)] {
+        for dense in [true, false] {
+            let (chain, log_emission) = example(3, length, 5, dense || length < 4);
+            let (one, many) =
+                (chain.filter(&log_emission).unwrap(), parallel::filter(&chain, &log_emission, blocks).unwrap());
+            assert_close(&many.states, &one.states, 1e-12);
+            assert!((many.log_likelihood / one.log_likelihood - 1.0).abs() < 1e-13);
+        }
+    }
+    let (chain, mut log_emission) = example(3, 50, 5, true);
+    // Magnitudes that f64 cannot hold, also within one row.
+    log_emission.mapv_inplace(|log_b| 300.0 * log_b - 1e4);
+    let want = log_space::forward(&chain, &log_emission).unwrap().log_likelihood;
+    assert!((parallel::filter(&chain, &log_emission, 4).unwrap().log_likelihood / want - 1.0).abs() < 1e-12);
+    log_emission.row_mut(30).fill(f64::NEG_INFINITY);
+    assert!(message(parallel::filter(&chain, &log_emission, 4)).contains("observation 30 "));
+    assert!(message(parallel::filter(&chain, &log_emission, 0)).contains("blocks"));
 }
 
 #[test]
