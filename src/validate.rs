@@ -6,6 +6,10 @@ use crate::{Error, Result};
 
 /// No NaN, no infinity.
 pub(crate) fn finite<D: Dimension>(arg: &'static str, array: &ArrayRef<f64, D>) -> Result<()> {
+    // The common case first, since an iterator that knows its place takes several times longer.
+    if array.iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
     match array.view().into_dyn().indexed_iter().find(|(_, value)| !value.is_finite()) {
         None => Ok(()),
         Some((index, &value)) => Err(Error::NonFinite { arg, index: index.as_array_view().to_vec(), value }),

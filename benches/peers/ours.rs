@@ -8,17 +8,30 @@ use std::io::BufRead;
 use std::time::Instant;
 
 use mlnotes::Result;
+use mlnotes::gaussian::{Covariance, Gaussians};
+use mlnotes::hmm::{BaumWelch, Categorical, Chain, Gaussian, Hmm};
 use mlnotes::prelude::*;
 
 /// One workload: the data made ready once, then the part that is timed.
 type Workload = Box<dyn Fn() -> Result<Vec<f64>>>;
 
-const WORKLOADS: [(&str, &str); 2] = [("perceptron", "iris_20_epochs"), ("mlp", "iris_50_epochs")];
+const WORKLOADS: [(&str, &str); 6] = [
+    ("perceptron", "iris_20_epochs"),
+    ("mlp", "iris_50_epochs"),
+    ("hmm", "learn_categorical"),
+    ("hmm", "learn_gaussian"),
+    ("hmm", "viterbi"),
+    ("hmm", "likelihood_1e7"),
+];
 
 fn workload(topic: &str, name: &str) -> Result<Option<Workload>> {
     Ok(match (topic, name) {
         ("perceptron", "iris_20_epochs") => Some(perceptron()?),
         ("mlp", "iris_50_epochs") => Some(mlp()?),
+        ("hmm", "learn_categorical") => Some(learn_categorical()?),
+        ("hmm", "learn_gaussian") => Some(learn_gaussian()?),
+        ("hmm", "viterbi") => Some(viterbi()?),
+        ("hmm", "likelihood_1e7") => Some(likelihood()?),
         _ => None,
     })
 }
@@ -45,6 +58,62 @@ fn mlp() -> Result<Workload> {
         let parameters = trained.layers().iter().flat_map(|layer| layer.weights().iter().chain(layer.bias()));
         Ok(parameters.copied().collect())
     }))
+}
+
+/// Stays with probability 0.9; otherwise any other state.
+fn chain(states: usize) -> Result<Chain> {
+    let move_on = 0.1 / (states - 1) as f64;
+    let transition = Array2::from_shape_fn((states, states), |(i, j)| if i == j { 0.9 } else { move_on });
+    Chain::new(Array1::from_elem(states, 1.0 / states as f64), transition)
+}
+
+/// 8 states, 16 symbols, and symbols at random.
+fn categorical(length: usize) -> Result<(Hmm<Categorical>, Array1<usize>)> {
+    let mut random = RandomState::new(1);
+    let mut emission = 0.5 + random.uniform_array((8, 16));
+    for mut row in emission.rows_mut() {
+        row /= row.sum();
+    }
+    let x = random.uniform_array(length).mapv(|u| (u * 16.0).floor() as usize);
+    Ok((Hmm::new(chain(8)?, Categorical::new(emission)?)?, x))
+}
+
+/// Three iterations, 50,000 observations.
+fn learn_categorical() -> Result<Workload> {
+    let (start, x) = categorical(50_000)?;
+    let em = BaumWelch::new().iterations(3).tolerance(-1.0);
+    Ok(Box::new(move || Ok(em.fit(black_box(&start), &[&x])?.model.chain.transition().iter().copied().collect())))
+}
+
+/// Three iterations, 20,000 observations of 4 numbers, 6 states with full covariances.
+fn learn_gaussian() -> Result<Workload> {
+    let mut random = RandomState::new(1);
+    let mean = 3.0 * random.normal_array((6, 4));
+    let mut x = random.normal_array((20_000, 4));
+    for (t, mut row) in x.rows_mut().into_iter().enumerate() {
+        row += &mean.row(t / 50 % 6);
+    }
+    let covariance = Array3::from_shape_fn((6, 4, 4), |(_, i, j)| if i == j { 2.0 } else { 0.0 });
+    let gaussians = Gaussians::new(0.5 * mean, Covariance::Full(covariance))?;
+    let start = Hmm::new(chain(6)?, Gaussian::new(gaussians))?;
+    let em = BaumWelch::new().iterations(3).tolerance(-1.0);
+    Ok(Box::new(move || {
+        let fit = em.fit(black_box(&start), &[&x])?;
+        Ok(fit.model.emission.gaussians().mean().iter().copied().collect())
+    }))
+}
+
+fn viterbi() -> Result<Workload> {
+    let (model, x) = categorical(50_000)?;
+    Ok(Box::new(move || {
+        let path = model.viterbi(black_box(&x))?;
+        Ok(vec![path.log_probability, path.states.iter().sum::<usize>() as f64])
+    }))
+}
+
+fn likelihood() -> Result<Workload> {
+    let (model, x) = categorical(10_000_000)?;
+    Ok(Box::new(move || Ok(vec![model.log_likelihood(black_box(&x))?])))
 }
 
 fn main() -> Result<()> {

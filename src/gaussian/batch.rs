@@ -1,6 +1,6 @@
 //! The passes over all points, in blocks that lie column by column, so that one instruction serves several points.
 
-use ndarray::{Array2, ArrayRef1, ArrayRef2, ArrayView2};
+use ndarray::{Array2, ArrayRef1, ArrayRef2, ArrayView2, s};
 
 use super::covariance::Whitening;
 
@@ -26,7 +26,8 @@ impl Block {
     pub(super) fn load(&mut self, x: &ArrayView2<'_, f64>, start: usize) -> usize {
         let count = POINTS.min(x.nrows() - start);
         for (j, column) in self.columns.iter_mut().enumerate() {
-            (0..count).for_each(|i| column[i] = x[[start + i, j]]);
+            let values = x.slice(s![start..start + count, j]);
+            column.iter_mut().zip(&values).for_each(|(kept, value)| *kept = *value);
             column[count..].fill(0.0);
         }
         count
@@ -93,8 +94,9 @@ pub(super) fn log_density(mean: &Array2<f64>, whitenings: &[Whitening], x: &Arra
         for (k, (mean, whitening)) in mean.rows().into_iter().zip(whitenings).enumerate() {
             points.centre(&mean, &mut centred);
             square_distances(&centred, whitening, &mut squares);
-            for (i, square) in squares[..count].iter().enumerate() {
-                log_density[[start + i, k]] = whitening.log_constant - 0.5 * square;
+            let mut column = log_density.slice_mut(s![start..start + count, k]);
+            for (log_density, square) in column.iter_mut().zip(&squares) {
+                *log_density = whitening.log_constant - 0.5 * square;
             }
         }
     }

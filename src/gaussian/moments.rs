@@ -82,7 +82,9 @@ impl Moments {
                     w.shape(),
                 ));
             }
-            if let Some((at, value)) = w.indexed_iter().find(|(_, w)| **w < 0.0) {
+            if w.iter().any(|w| *w < 0.0)
+                && let Some((at, value)) = w.indexed_iter().find(|(_, w)| **w < 0.0)
+            {
                 return Err(Error::domain("w", format!("{value} at {at:?}"), "0 or more"));
             }
         }

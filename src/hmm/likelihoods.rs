@@ -22,7 +22,7 @@ pub struct Likelihoods<'a>(Form<'a>);
 
 #[derive(Clone, Debug)]
 enum Form<'a> {
-    /// log b_j(x_t), shape (T, S).
+    /// log b_j(x_t), shape (T, S), in row-major order.
     Log(Cow<'a, [f64]>, usize),
     /// Row o of the first holds b_j(o) for all j, of the second their logarithms; the third holds x.
     Symbols { probability: Vec<f64>, log: Vec<f64>, symbols: Cow<'a, [usize]>, states: usize },
@@ -48,8 +48,7 @@ impl<'a> Likelihoods<'a> {
     /// As there.
     pub fn from_owned_log(log_emission: Array2<f64>, states: usize) -> Result<Likelihoods<'static>> {
         validate(&log_emission, states)?;
-        let table = log_emission.iter().copied().collect();
-        Ok(Likelihoods(Form::Log(Cow::Owned(table), states)))
+        Ok(Likelihoods(Form::Log(Cow::Owned(in_order(log_emission)), states)))
     }
 
     /// From b_j(o), shape (S, M), and symbols o below M: no logarithm is taken, no table of T rows made.
@@ -95,6 +94,14 @@ impl<'a> Likelihoods<'a> {
         Array2::from_shape_fn((length, states), |(t, j)| self.log_row(t)[j])
     }
 
+    /// b_j(o), row o after row o − 1, and x; where these are symbols.
+    pub(super) fn symbols(&self) -> Option<(&[f64], &[usize])> {
+        match &self.0 {
+            Form::Log(..) => None,
+            Form::Symbols { probability, symbols, .. } => Some((probability, symbols)),
+        }
+    }
+
     /// log b_j(x_t) for all j.
     pub(super) fn log_row(&self, t: usize) -> &[f64] {
         match &self.0 {
@@ -132,6 +139,18 @@ impl<'a> Likelihoods<'a> {
     }
 }
 
+/// The elements in row-major order: taken out of the array where they lie so.
+fn in_order(array: Array2<f64>) -> Vec<f64> {
+    if !array.is_standard_layout() {
+        return array.iter().copied().collect();
+    }
+    let length = array.len();
+    let (mut values, offset) = array.into_raw_vec_and_offset();
+    values.drain(..offset.unwrap_or(0));
+    values.truncate(length);
+    values
+}
+
 fn validate(log_emission: &ArrayRef2<f64>, states: usize) -> Result<()> {
     if log_emission.nrows() == 0 {
         return Err(Error::Empty { arg: "log_emission", remedy: "give at least one observation, one per row" });
@@ -141,6 +160,9 @@ fn validate(log_emission: &ArrayRef2<f64>, states: usize) -> Result<()> {
         return Err(Error::shape("log_emission", expected, log_emission.shape()));
     }
     let wrong = |value: &f64| value.is_nan() || *value == f64::INFINITY;
+    if !log_emission.iter().any(wrong) {
+        return Ok(());
+    }
     match log_emission.indexed_iter().find(|(_, value)| wrong(value)) {
         None => Ok(()),
         Some(((t, j), &value)) => Err(Error::NonFinite { arg: "log_emission", index: vec![t, j], value }),

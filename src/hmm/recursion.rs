@@ -9,6 +9,10 @@ pub(super) trait Row: Clone {
     fn padded(values: impl ExactSizeIterator<Item = f64>, padding: f64) -> Self;
     fn as_slice(&self) -> &[f64];
     fn as_mut(&mut self) -> &mut [f64];
+    /// out_j = Σ_i x_i m_ij.
+    fn product(&self, rows: &[Self], out: &mut Self);
+    /// All numbers of all rows.
+    fn flatten(rows: Vec<Self>) -> Vec<f64>;
 }
 
 impl<const P: usize> Row for [f64; P] {
@@ -25,6 +29,21 @@ impl<const P: usize> Row for [f64; P] {
     fn as_mut(&mut self) -> &mut [f64] {
         self
     }
+
+    #[inline(always)]
+    fn product(&self, rows: &[Self], out: &mut Self) {
+        let mut sums = [0.0; P];
+        for (x, row) in self.iter().zip(rows) {
+            for j in 0..P {
+                sums[j] += x * row[j];
+            }
+        }
+        *out = sums;
+    }
+
+    fn flatten(rows: Vec<Self>) -> Vec<f64> {
+        rows.into_flattened()
+    }
 }
 
 impl Row for Vec<f64> {
@@ -38,6 +57,17 @@ impl Row for Vec<f64> {
 
     fn as_mut(&mut self) -> &mut [f64] {
         self
+    }
+
+    fn product(&self, rows: &[Self], out: &mut Self) {
+        out.fill(0.0);
+        for (x, row) in self.iter().zip(rows) {
+            out.iter_mut().zip(row).for_each(|(out, m)| *out += x * m);
+        }
+    }
+
+    fn flatten(rows: Vec<Self>) -> Vec<f64> {
+        rows.concat()
     }
 }
 
@@ -83,18 +113,6 @@ impl<R: Row> Rows<R> {
     }
 }
 
-/// out_j = Σ_i x_i m_ij.
-#[inline(always)]
-fn product<R: Row>(x: &R, rows: &[R], out: &mut R) {
-    let out = out.as_mut();
-    out.fill(0.0);
-    for (x, row) in x.as_slice().iter().zip(rows) {
-        for (out, m) in out.iter_mut().zip(row.as_slice()) {
-            *out += x * m;
-        }
-    }
-}
-
 /// Σ of a row in four lanes: fewer additions wait for one another.
 #[inline(always)]
 fn sum(values: &[f64]) -> f64 {
@@ -104,6 +122,40 @@ fn sum(values: &[f64]) -> f64 {
         lanes.iter_mut().zip(four).for_each(|(lane, value)| *lane += value);
     }
     (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]) + rest.iter().sum::<f64>()
+}
+
+/// b_j(x_t), ready for rows.
+enum Weights<'a, R> {
+    /// As they are.
+    Each(&'a Likelihoods<'a>),
+    /// One row per symbol.
+    Symbols(Vec<R>, &'a [usize]),
+}
+
+impl<'a, R: Row> Weights<'a, R> {
+    fn new(x: &'a Likelihoods<'a>) -> Self {
+        match x.symbols() {
+            None => Self::Each(x),
+            Some((probability, symbols)) => {
+                let rows = probability.chunks_exact(x.states());
+                Self::Symbols(rows.map(|row| R::padded(row.iter().copied(), 0.0)).collect(), symbols)
+            }
+        }
+    }
+
+    /// p_j b_j(x_t) / c in place of p_j; returns log c.
+    #[inline(always)]
+    fn weigh(&self, t: usize, p: &mut R) -> f64 {
+        match self {
+            Self::Each(x) => x.weigh(t, p.as_mut()),
+            Self::Symbols(rows, symbols) => {
+                for (p, b) in p.as_mut().iter_mut().zip(rows[symbols[t]].as_slice()) {
+                    *p *= b;
+                }
+                0.0
+            }
+        }
+    }
 }
 
 /// log p(x), and α_t scaled to sum to 1 for each t to `each`; `None` where a step's sum is 0 in f64.
@@ -117,13 +169,15 @@ pub(super) fn log_likelihood<R: Row>(chain: &Chain, x: &Likelihoods<'_>) -> Opti
     forward_rows(&Rows::<R>::new(chain, |p| p), x, |_, _| ())
 }
 
+#[inline(always)]
 fn forward_rows<R: Row>(rows: &Rows<R>, x: &Likelihoods<'_>, mut each: impl FnMut(usize, &R)) -> Option<f64> {
+    let weights = Weights::new(x);
     let (mut predicted, mut alpha) = (rows.initial.clone(), rows.initial.clone());
     let mut log_likelihood = 0.0;
     // The steps' sums, whose logarithm is only taken before they leave the range of f64.
     let mut product_of_sums = 1.0;
     for t in 0..x.length() {
-        log_likelihood += x.weigh(t, predicted.as_mut());
+        log_likelihood += weights.weigh(t, &mut predicted);
         let sum = sum(predicted.as_slice());
         if sum < f64::MIN_POSITIVE {
             return None;
@@ -141,7 +195,7 @@ fn forward_rows<R: Row>(rows: &Rows<R>, x: &Likelihoods<'_>, mut each: impl FnMu
         }
         each(t, &alpha);
         if t + 1 < x.length() {
-            product(&alpha, rows.at(&rows.from, t), &mut predicted);
+            alpha.product(rows.at(&rows.from, t), &mut predicted);
         }
     }
     Some(log_likelihood + product_of_sums.ln())
@@ -160,16 +214,16 @@ pub(super) fn smooth<R: Row>(chain: &Chain, x: &Likelihoods<'_>) -> Option<Smoot
     let states = chain.states();
     let mut alphas: Vec<R> = Vec::with_capacity(x.length());
     let log_likelihood = forward_rows(&rows, x, |_, alpha| alphas.push(alpha.clone()))?;
-    let mut gammas = vec![0.0; x.length() * states];
     let mut gamma = alphas.last()?.clone();
     let (mut predicted, mut quotient, mut back) = (gamma.clone(), gamma.clone(), gamma.clone());
     // Σ_t α_t(i) γ_{t+1}(j) / p_{t+1}(j), which is Σ ξ but for the factor a_ij.
     let mut outer: Vec<R> = vec![R::padded(std::iter::repeat_n(0.0, states), 0.0); states];
     let mut moves = vec![0.0; states * states];
     let varies = rows.from.len() > 1;
-    for (t, alpha) in alphas.iter().enumerate().rev() {
-        if t + 1 < alphas.len() {
-            product(alpha, rows.at(&rows.from, t), &mut predicted);
+    let last = alphas.len() - 1;
+    for (t, alpha) in alphas.iter_mut().enumerate().rev() {
+        if t < last {
+            alpha.product(rows.at(&rows.from, t), &mut predicted);
             let mut finite = true;
             for ((q, &gamma), &p) in quotient.as_mut().iter_mut().zip(gamma.as_slice()).zip(predicted.as_slice()) {
                 *q = if gamma == 0.0 { 0.0 } else { gamma / p };
@@ -183,7 +237,7 @@ pub(super) fn smooth<R: Row>(chain: &Chain, x: &Likelihoods<'_>) -> Option<Smoot
                     *outer += alpha * q;
                 }
             }
-            product(&quotient, rows.at(&rows.into, t), &mut back);
+            quotient.product(rows.at(&rows.into, t), &mut back);
             for ((gamma, alpha), back) in gamma.as_mut().iter_mut().zip(alpha.as_slice()).zip(back.as_slice()) {
                 *gamma = alpha * back;
             }
@@ -191,12 +245,25 @@ pub(super) fn smooth<R: Row>(chain: &Chain, x: &Likelihoods<'_>) -> Option<Smoot
                 add_moves(rows.at(&rows.from, t), &mut outer, &mut moves)?;
             }
         }
-        gammas[t * states..][..states].copy_from_slice(&gamma.as_slice()[..states]);
+        // α_t is not needed any more.
+        alpha.clone_from(&gamma);
     }
     if !varies {
         add_moves(&rows.from[0], &mut outer, &mut moves)?;
     }
-    Some(Smoothed { states: gammas, moves, log_likelihood })
+    Some(Smoothed { states: without_padding(R::flatten(alphas), x.length(), states), moves, log_likelihood })
+}
+
+/// Closes the gaps behind each row, where it lies: the table may be most of the memory.
+fn without_padding(mut table: Vec<f64>, rows: usize, columns: usize) -> Vec<f64> {
+    let padded = table.len() / rows;
+    if padded > columns {
+        for row in 1..rows {
+            table.copy_within(row * padded..row * padded + columns, row * columns);
+        }
+        table.truncate(rows * columns);
+    }
+    table
 }
 
 /// Adds a_ij outer_ij to the moves, and empties `outer`.

@@ -51,7 +51,7 @@ fn moments_are_sums_over_the_points() {
     let full = Moments::of(&batches, Spread::Full).unwrap();
     let total = weights.sum_axis(Axis(0));
     assert_close(&full.weight, &total, 1e-12);
-    let mean = weights.t().dot(&all) / &total.view().insert_axis(Axis(1));
+    let mean = weights.t().dot(&all) / total.view().insert_axis(Axis(1));
     assert_close(&full.mean, &mean, 1e-13);
     let scatter = |k: usize| {
         let centred = &all - &mean.row(k);
