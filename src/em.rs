@@ -44,6 +44,7 @@ use crate::{Error, Result};
 pub struct Em {
     iterations: usize,
     tolerance: f64,
+    approximate: bool,
 }
 
 /// What EM found.
@@ -52,7 +53,7 @@ pub struct Em {
 pub struct Fit<M> {
     /// The model of the last M step.
     pub model: M,
-    /// The objective of the start and after each iteration: it never decreases.
+    /// The objective of the start and after each iteration: it never decreases, but for rounding.
     pub history: Vec<f64>,
     /// Whether the last iteration gained less than the tolerance.
     pub converged: bool,
@@ -67,7 +68,7 @@ impl<M> Fit<M> {
 
 impl Default for Em {
     fn default() -> Self {
-        Self { iterations: 100, tolerance: 1e-3 }
+        Self { iterations: 100, tolerance: 1e-3, approximate: false }
     }
 }
 
@@ -88,6 +89,12 @@ impl Em {
     /// Ends when an iteration gains less than this much of the objective, in nats; below 0 never.
     pub fn tolerance(self, tolerance: f64) -> Self {
         Self { tolerance, ..self }
+    }
+
+    /// Allows an objective that falls, for an M step that does not quite maximise, such as one that adds a ridge to a
+    /// covariance.
+    pub fn approximate(self) -> Self {
+        Self { approximate: true, ..self }
     }
 
     /// Takes turns at `e`, which gives the expected statistics and the objective of a model, and `m`, which makes the next
@@ -113,11 +120,12 @@ impl Em {
             let objective;
             (statistics, objective) = e(&fit.model)?;
             let gain = objective - last;
-            if gain.is_nan() || gain < -ROUNDING * last.abs().max(1.0) {
+            let fell = gain < -ROUNDING * last.abs().max(1.0);
+            if gain.is_nan() || fell && !self.approximate {
                 return Err(Error::Decreased { iteration, before: last, after: objective });
             }
             fit.history.push(objective);
-            if gain < self.tolerance {
+            if gain.abs() < self.tolerance {
                 fit.converged = true;
                 break;
             }

@@ -15,7 +15,8 @@
 //! | --- | --- | --- | --- | --- | --- |
 //! | [`linear`] | perceptron, one-vs-rest, separability | 01 | F3 L44-282 | the notes' program under NumPy, SciPy's linear programs, Novikoff's bound | averaged and multiclass (Kesler) perceptron |
 //! | [`mlp`] | dense layers, back-propagation, SGD | 01 | F3 L284-351 | torch, finite differences | convolution, dropout, other optimisers |
-//! | [`hmm`] | hidden chains: likelihood, filter, posterior, Viterbi | | F2 L1-25, F4 L1-25 | all paths enumerated, log space, hmmlearn | emissions, learning: to come |
+//! | [`hmm`] | hidden Markov models: filter, posterior, Viterbi, Baum-Welch, simulation, parallel scan; symbols, counts, Gaussians, mixtures | | F2 L1-25, F4 L1-25 | all paths enumerated, log space, hmmlearn | input-output and semi-Markov models |
+//! | [`mixture`], [`em`], [`gaussian`] | k-means, Gaussian mixtures, missing entries, a driver for any EM | | F2 L669-857, F3 L1611 | all partitions enumerated, slopes at the maximum, scikit-learn, SciPy | Bayesian mixtures |
 //! | [`data`] | iris, splits, scaling, reference files | 00, 01 | F3 L160-190 | scikit-learn's copy and split | remote data sets |
 //! | [`metrics`] | accuracy, confusion matrix | 01 | | counted by hand | |
 //! | [`random`] | NumPy's `RandomState` | 00 | | NumPy, moments | other generators |
@@ -34,6 +35,7 @@ pub mod gaussian;
 pub mod hmm;
 pub mod linear;
 pub mod metrics;
+pub mod mixture;
 pub mod mlp;
 mod numerics;
 #[cfg(feature = "plot")]

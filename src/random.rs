@@ -142,6 +142,22 @@ impl RandomState {
         self.array(shape.into_dimension(), Self::normal)
     }
 
+    /// Draws an index with probability proportional to its weight; never one of weight 0.
+    pub(crate) fn draw(&mut self, weights: impl Iterator<Item = f64> + Clone) -> usize {
+        let mut rest = self.uniform() * weights.clone().sum::<f64>();
+        let mut last = 0;
+        for (i, weight) in weights.enumerate() {
+            if weight > 0.0 {
+                last = i;
+                if rest < weight {
+                    break;
+                }
+                rest -= weight;
+            }
+        }
+        last
+    }
+
     fn array<D: Dimension>(&mut self, shape: D, mut draw: impl FnMut(&mut Self) -> f64) -> Array<f64, D> {
         Array::from_shape_simple_fn(shape, || draw(self))
     }

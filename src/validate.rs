@@ -1,6 +1,6 @@
 //! The questions that every public function asks of its input.
 
-use ndarray::{ArrayRef, ArrayRef2, Dimension};
+use ndarray::{ArrayRef, ArrayRef1, ArrayRef2, Dimension};
 
 use crate::{Error, Result};
 
@@ -57,4 +57,20 @@ pub(crate) fn at_least_one(arg: &'static str, value: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::domain(arg, value, "at least 1"))
+}
+
+/// How far from 1 a sum of probabilities may be: rounding of some thousand terms, not a forgotten one.
+const ROUNDING: f64 = 1e-8;
+
+/// Probabilities that sum to 1.
+pub(crate) fn distribution(arg: &'static str, p: &ArrayRef1<f64>, place: impl Fn() -> String) -> Result<()> {
+    if let Some((j, value)) = p.indexed_iter().find(|(_, value)| **value < 0.0) {
+        return Err(Error::domain(arg, format!("{value} at {j}{}", place()), "a probability, 0 or more"));
+    }
+    let sum = p.sum();
+    if (sum - 1.0).abs() > ROUNDING {
+        let value = format!("a distribution that sums to {sum}{}", place());
+        return Err(Error::domain(arg, value, "one that sums to 1: divide it by its sum"));
+    }
+    Ok(())
 }

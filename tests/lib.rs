@@ -9,6 +9,7 @@ mod data;
 mod display;
 mod hmm;
 mod metrics;
+mod mixture;
 mod mlp;
 mod perceptron;
 #[cfg(feature = "plot")]

@@ -8,20 +8,23 @@ use std::io::BufRead;
 use std::time::Instant;
 
 use mlnotes::Result;
-use mlnotes::gaussian::{Covariance, Gaussians};
+use mlnotes::gaussian::{Covariance, Gaussians, Spread};
 use mlnotes::hmm::{BaumWelch, Categorical, Chain, Gaussian, Hmm};
+use mlnotes::mixture::{GaussianEm, GaussianMixture};
 use mlnotes::prelude::*;
 
 /// One workload: the data made ready once, then the part that is timed.
 type Workload = Box<dyn Fn() -> Result<Vec<f64>>>;
 
-const WORKLOADS: [(&str, &str); 6] = [
+const WORKLOADS: [(&str, &str); 8] = [
     ("perceptron", "iris_20_epochs"),
     ("mlp", "iris_50_epochs"),
     ("hmm", "learn_categorical"),
     ("hmm", "learn_gaussian"),
     ("hmm", "viterbi"),
     ("hmm", "likelihood_1e7"),
+    ("mixture", "full_50k_8_8"),
+    ("mixture", "full_1M_2_5"),
 ];
 
 fn workload(topic: &str, name: &str) -> Result<Option<Workload>> {
@@ -32,6 +35,8 @@ fn workload(topic: &str, name: &str) -> Result<Option<Workload>> {
         ("hmm", "learn_gaussian") => Some(learn_gaussian()?),
         ("hmm", "viterbi") => Some(viterbi()?),
         ("hmm", "likelihood_1e7") => Some(likelihood()?),
+        ("mixture", "full_50k_8_8") => Some(mixture(50_000, 8, 8)?),
+        ("mixture", "full_1M_2_5") => Some(mixture(1_000_000, 2, 5)?),
         _ => None,
     })
 }
@@ -114,6 +119,25 @@ fn viterbi() -> Result<Workload> {
 fn likelihood() -> Result<Workload> {
     let (model, x) = categorical(10_000_000)?;
     Ok(Box::new(move || Ok(vec![model.log_likelihood(black_box(&x))?])))
+}
+
+/// Three iterations of a mixture with full covariances.
+fn mixture(points: usize, dimensions: usize, components: usize) -> Result<Workload> {
+    let mut random = RandomState::new(1);
+    let mean = 3.0 * random.normal_array((components, dimensions));
+    let mut x = random.normal_array((points, dimensions));
+    for (n, mut row) in x.rows_mut().into_iter().enumerate() {
+        row += &mean.row(n % components);
+    }
+    let covariance =
+        Array3::from_shape_fn((components, dimensions, dimensions), |(_, i, j)| if i == j { 2.0 } else { 0.0 });
+    let gaussians = Gaussians::new(0.8 * mean, Covariance::Full(covariance))?;
+    let start = GaussianMixture::new(Array1::from_elem(components, 1.0 / components as f64), gaussians)?;
+    let em = GaussianEm::new(components, Spread::Full).iterations(3).tolerance(-1.0);
+    Ok(Box::new(move || {
+        let fit = em.fit_from(black_box(&start), &x)?;
+        Ok(fit.model.gaussians().mean().iter().copied().collect())
+    }))
 }
 
 fn main() -> Result<()> {

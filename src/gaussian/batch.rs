@@ -25,10 +25,12 @@ impl Block {
     /// Takes the rows of `x` from `start` on; says how many there were.
     pub(super) fn load(&mut self, x: &ArrayView2<'_, f64>, start: usize) -> usize {
         let count = POINTS.min(x.nrows() - start);
-        for (j, column) in self.columns.iter_mut().enumerate() {
-            let values = x.slice(s![start..start + count, j]);
-            column.iter_mut().zip(&values).for_each(|(kept, value)| *kept = *value);
-            column[count..].fill(0.0);
+        self.columns.iter_mut().for_each(|column| column[count..].fill(0.0));
+        for (i, row) in x.slice(s![start..start + count, ..]).rows().into_iter().enumerate() {
+            match row.to_slice() {
+                Some(row) => self.columns.iter_mut().zip(row).for_each(|(column, value)| column[i] = *value),
+                None => self.columns.iter_mut().zip(row).for_each(|(column, value)| column[i] = *value),
+            }
         }
         count
     }
@@ -50,6 +52,17 @@ impl Block {
             weighted.iter_mut().zip(column).zip(weight).for_each(|((weighted, x), w)| *weighted = w * x);
         }
     }
+}
+
+/// Σ_n a_n.
+pub(super) fn total(a: &Column) -> f64 {
+    let mut sums = [0.0; LANES];
+    for a in a.as_chunks::<LANES>().0 {
+        for lane in 0..LANES {
+            sums[lane] += a[lane];
+        }
+    }
+    sums.iter().sum()
 }
 
 /// Σ_n a_n b_n.

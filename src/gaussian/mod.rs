@@ -80,7 +80,12 @@ impl Gaussians {
     pub fn log_density(&self, x: &ArrayRef2<f64>) -> Result<Array2<f64>> {
         validate::samples("x", x)?;
         validate::columns("x", x, self.dimensions())?;
-        Ok(batch::log_density(&self.mean, &self.whitenings, x))
+        Ok(self.log_density_of_valid(x))
+    }
+
+    /// As [`log_density`](Self::log_density), of points that have been checked.
+    pub(crate) fn log_density_of_valid(&self, x: &ArrayRef2<f64>) -> Array2<f64> {
+        batch::log_density(&self.mean, &self.whitenings, x)
     }
 
     /// A point of component k: μ_k + L_k ε with standard normal ε.

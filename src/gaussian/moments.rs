@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
 
-use super::batch::{Block, POINTS, dot};
+use super::batch::{Block, POINTS, dot, total};
 use super::{Covariance, Gaussians, Spread};
 use crate::{Error, Result, validate};
 
@@ -88,16 +88,24 @@ impl Moments {
                 return Err(Error::domain("w", format!("{value} at {at:?}"), "0 or more"));
             }
         }
-        let weight = batches.iter().map(|(_, w)| w.sum_axis(Axis(0))).fold(Array1::zeros(k), |sum, w| sum + w);
-        let mut mean = Array2::zeros((k, d));
+        Ok(Self::of_valid(batches, spread))
+    }
+
+    /// As [`of`](Self::of), of one batch or more that have been checked: the M step's form.
+    pub(crate) fn of_valid(batches: &[(ArrayView2<'_, f64>, ArrayView2<'_, f64>)], spread: Spread) -> Self {
+        let (d, k) = batches.first().map_or((0, 0), |(x, w)| (x.ncols(), w.ncols()));
+        let (mut weight, mut mean) = (Array1::zeros(k), Array2::zeros((k, d)));
         each_block(batches, &mut |points, weights| {
-            for ((k, j), sum) in mean.indexed_iter_mut() {
-                *sum += dot(weights.column(k), points.column(j));
+            for k in 0..k {
+                weight[k] += total(weights.column(k));
+                for j in 0..d {
+                    mean[[k, j]] += dot(weights.column(k), points.column(j));
+                }
             }
         });
         mean /= &weight.mapv(|n: f64| n.max(f64::MIN_POSITIVE)).insert_axis(Axis(1));
         let scatter = scatter(batches, &mean, spread);
-        Ok(Self { weight, mean, scatter })
+        Self { weight, mean, scatter }
     }
 
     /// The Gaussians with these moments. One without any weight is taken from `keep`: any would do.

@@ -5,9 +5,6 @@ use ndarray::{Array1, Array2, Array3, ArrayRef1, ArrayView2, Axis};
 use super::Likelihoods;
 use crate::{Error, Result, validate};
 
-/// How far from 1 a sum of probabilities may be: rounding of some thousand terms, not a forgotten one.
-const ROUNDING: f64 = 1e-8;
-
 /// A Markov chain with S states: π_i = P(z₁ = i) and a_ij = P(z_{t+1} = j | z_t = i).
 ///
 /// Zeros in either are kept as they are, so a left-to-right model is one whose A is upper triangular. A may also differ
@@ -86,11 +83,11 @@ impl Chain {
     fn checked(initial: Array1<f64>, transition: Array3<f64>, varies: bool) -> Result<Self> {
         validate::finite("initial", &initial)?;
         validate::finite("transition", &transition)?;
-        distribution("initial", &initial, String::new)?;
+        validate::distribution("initial", &initial, String::new)?;
         for (t, matrix) in transition.outer_iter().enumerate() {
             for (i, row) in matrix.rows().into_iter().enumerate() {
                 let place = || if varies { format!(" in row {i} of matrix {t}") } else { format!(" in row {i}") };
-                distribution("transition", &row, place)?;
+                validate::distribution("transition", &row, place)?;
             }
         }
         Ok(Self { initial, transition, varies })
@@ -140,19 +137,6 @@ impl Chain {
         }
         Ok(())
     }
-}
-
-/// Probabilities that sum to 1.
-pub(super) fn distribution(arg: &'static str, p: &ArrayRef1<f64>, place: impl Fn() -> String) -> Result<()> {
-    if let Some((j, value)) = p.indexed_iter().find(|(_, value)| **value < 0.0) {
-        return Err(Error::domain(arg, format!("{value} at {j}{}", place()), "a probability, 0 or more"));
-    }
-    let sum = p.sum();
-    if (sum - 1.0).abs() > ROUNDING {
-        let value = format!("a distribution that sums to {sum}{}", place());
-        return Err(Error::domain(arg, value, "one that sums to 1: divide it by its sum"));
-    }
-    Ok(())
 }
 
 /// Makes a distribution of expected counts, with α − 1 added to each; what was 0 stays 0. Without any count it stays what it

@@ -38,5 +38,4 @@ pub use emission::{Categorical, Emission, Gaussian, Mixture, Poisson};
 pub use inference::{Filtered, Posterior};
 pub use likelihoods::Likelihoods;
 pub use model::Hmm;
-use simulate::draw;
 pub use viterbi::Path;

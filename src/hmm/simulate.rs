@@ -31,11 +31,11 @@ impl Chain {
                 format!("at most {}, one more than the chain has moves", moves + 1),
             ));
         }
-        let mut state = draw(self.initial.iter().copied(), random);
+        let mut state = random.draw(self.initial.iter().copied());
         let mut states = vec![state];
         for t in 0..length - 1 {
             let row = self.transition.index_axis(ndarray::Axis(0), self.matrix(t));
-            state = draw(row.row(state).iter().copied(), random);
+            state = random.draw(row.row(state).iter().copied());
             states.push(state);
         }
         Ok(states)
@@ -56,11 +56,11 @@ impl Chain {
 
     fn sample_posterior_of(&self, x: &Likelihoods<'_>, random: &mut RandomState) -> Result<Vec<usize>> {
         let alpha = self.filter_of(x)?.states;
-        let mut state = draw(alpha.row(x.length() - 1).iter().copied(), random);
+        let mut state = random.draw(alpha.row(x.length() - 1).iter().copied());
         let mut states = vec![state; x.length()];
         for t in (0..x.length() - 1).rev() {
             let a = self.transition.index_axis(ndarray::Axis(0), self.matrix(t));
-            state = draw(alpha.row(t).iter().zip(a.column(state)).map(|(alpha, a)| alpha * a), random);
+            state = random.draw(alpha.row(t).iter().zip(a.column(state)).map(|(alpha, a)| alpha * a));
             states[t] = state;
         }
         Ok(states)
@@ -85,20 +85,4 @@ impl<E: Emission> Hmm<E> {
     pub fn sample_posterior(&self, x: &E::Observations, random: &mut RandomState) -> Result<Vec<usize>> {
         self.chain.sample_posterior_of(&self.emission.likelihoods(x)?, random)
     }
-}
-
-/// Draws an index with probability proportional to its weight; never one of weight 0.
-pub(super) fn draw(weights: impl Iterator<Item = f64> + Clone, random: &mut RandomState) -> usize {
-    let mut rest = random.uniform() * weights.clone().sum::<f64>();
-    let mut last = 0;
-    for (i, weight) in weights.enumerate() {
-        if weight > 0.0 {
-            last = i;
-            if rest < weight {
-                break;
-            }
-            rest -= weight;
-        }
-    }
-    last
 }

@@ -23,7 +23,7 @@ fn kinds() -> [Covariance; 4] {
     ]
 }
 
-/// Planted: the whitening's rows read column by column.
+/// Planted: each row of the whitening read backwards.
 #[test]
 fn gaussian_densities_are_the_formula() {
     let mean = array![[0.0, 1.0], [-1.0, 3.0]];

@@ -90,7 +90,7 @@ fn poisson_learning_is_hmmlearns() {
     assert_close(fit.model.emission.rate(), &reference.array("learned_rate").unwrap(), 1e-8);
 }
 
-/// Planted: scatter around the old mean.
+/// Planted: scatter around a mean that is 1 % off.
 #[test]
 fn gaussian_learning_is_hmmlearns() {
     let covariance = |reference: &Reference, kind: &str, when: &str| {

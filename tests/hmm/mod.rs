@@ -113,7 +113,7 @@ fn scaled_and_log_space_agree() {
     }
 }
 
-/// Planted: the moves of step t by A_{t+1}.
+/// Planted: back from step t + 1 by A_{t+1}.
 #[test]
 fn a_chain_may_change_with_time() {
     let (still, log_emission) = example(3, 5, 1, true);

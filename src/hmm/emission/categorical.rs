@@ -3,8 +3,8 @@
 use ndarray::{Array1, Array2, ArrayRef1, Axis};
 
 use super::Emission;
-use crate::hmm::chain::{distribution, shared_out};
-use crate::hmm::{Likelihoods, draw};
+use crate::hmm::Likelihoods;
+use crate::hmm::chain::shared_out;
 use crate::random::RandomState;
 use crate::{Error, Result, validate};
 
@@ -39,7 +39,7 @@ impl Categorical {
         }
         validate::finite("probability", &probability)?;
         for (j, row) in probability.rows().into_iter().enumerate() {
-            distribution("probability", &row, || format!(" in row {j}"))?;
+            validate::distribution("probability", &row, || format!(" in row {j}"))?;
         }
         Ok(Self { probability, concentration: 1.0 })
     }
@@ -112,6 +112,6 @@ impl Emission for Categorical {
     }
 
     fn sample(&self, states: &[usize], random: &mut RandomState) -> Result<Array1<usize>> {
-        Ok(states.iter().map(|&j| draw(self.probability.row(j).iter().copied(), random)).collect())
+        Ok(states.iter().map(|&j| random.draw(self.probability.row(j).iter().copied())).collect())
     }
 }

@@ -4,8 +4,8 @@ use ndarray::{Array2, ArrayRef2, Axis};
 
 use super::Emission;
 use crate::gaussian::{Gaussians, Moments, Regular};
-use crate::hmm::chain::{distribution, shared_out};
-use crate::hmm::{Likelihoods, draw};
+use crate::hmm::Likelihoods;
+use crate::hmm::chain::shared_out;
 use crate::numerics::log_sum_exp;
 use crate::random::RandomState;
 use crate::{Error, Result, validate};
@@ -44,7 +44,7 @@ impl Mixture {
         }
         validate::finite("weight", &weight)?;
         for (j, row) in weight.rows().into_iter().enumerate() {
-            distribution("weight", &row, || format!(" in row {j}"))?;
+            validate::distribution("weight", &row, || format!(" in row {j}"))?;
         }
         if gaussians.components() != weight.len() {
             let allowed = format!("{}, one for each weight", weight.len());
@@ -139,7 +139,7 @@ impl Emission for Mixture {
     fn sample(&self, states: &[usize], random: &mut RandomState) -> Result<Array2<f64>> {
         let mut x = Array2::zeros((states.len(), self.gaussians.dimensions()));
         for (mut x, &j) in x.rows_mut().into_iter().zip(states) {
-            let part = draw(self.weight.row(j).iter().copied(), random);
+            let part = random.draw(self.weight.row(j).iter().copied());
             x.assign(&self.gaussians.sample(j * self.weight.ncols() + part, random)?);
         }
         Ok(x)
