@@ -29,6 +29,17 @@ fn iris_is_scikit_learns_copy() {
     assert_eq!(hex(bytes), sklearn.metadata("sha256").unwrap());
 }
 
+/// R documents the means 3.488 and 70.9 of `faithful`.
+#[test]
+fn classic_data_are_what_they_were() {
+    let x = mlnotes::data::faithful();
+    assert_eq!(x.dim(), (272, 2));
+    assert!((x.column(0).sum() - 948.677).abs() < 1e-9 && x.column(1).sum() == 19284.0);
+    let text = mlnotes::data::coriolanus();
+    assert_eq!(text.len(), 20_024);
+    assert_eq!(hex(text), "a2fbd667c288b4bdc42e828ee6c05372ac66054667bb27b411e82bcaf24fe7af");
+}
+
 /// Fisher's Table I in two numbers: the sums of setosa's and virginica's sepal lengths are 250.3 and 329.4 cm.
 #[test]
 fn iris_has_fishers_means() {

@@ -7,6 +7,7 @@
 //! | [`Standardizer`] | mean 0 and standard deviation 1, by the training rows alone |
 //! | [`Reference`] | reads the expected values in `data/reference` |
 
+mod classic;
 mod iris;
 mod reference;
 mod scale;
@@ -14,6 +15,7 @@ mod split;
 
 use ndarray::{Array1, Array2};
 
+pub use classic::{coriolanus, faithful};
 pub use iris::iris;
 pub use reference::Reference;
 pub use scale::Standardizer;

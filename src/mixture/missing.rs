@@ -35,7 +35,7 @@ impl GaussianEm {
     ///
     /// The missing entries m of a point are hidden like its component. With its observed entries o, the E step takes
     ///
-    /// E[x_m] = μ_m + Σ_mo Σ_oo⁻¹ (x_o − μ_o) and Cov[x_m] = Σ_mm − Σ_mo Σ_oo⁻¹ Σ_om
+    /// E\[x_m\] = μ_m + Σ_mo Σ_oo⁻¹ (x_o − μ_o) and Cov\[x_m\] = Σ_mm − Σ_mo Σ_oo⁻¹ Σ_om
     ///
     /// under each component, and the M step counts both: an imputed value alone would make the covariance too small. It is
     /// right where whether an entry is missing depends on the observed entries at most (missing at random).

@@ -27,13 +27,18 @@ pub fn checks(outputs: &[Output]) -> Result<Checks, String> {
     if let Some(line) = lines.iter().find(|line| line.trim_start().starts_with("recorded more than once")) {
         return Err(format!("{}: one of them may hide the other's failure", line.trim()));
     }
-    let Some(checks) = lines.into_iter().filter_map(parse).next_back() else {
+    let Some(checks) = lines.iter().copied().filter_map(parse).next_back() else {
         return Err("the last cell shows no line `CHECKS n/n`: end the notebook with its ledger".to_owned());
     };
     match checks {
         Checks { total: 0, .. } => Err("CHECKS 0/0: the ledger holds no check".to_owned()),
         Checks { passed, total } if passed != total => {
-            Err(format!("CHECKS {passed}/{total}: {} failed", total.saturating_sub(passed)))
+            let failed = lines.iter().filter(|line| line.starts_with('✗')).map(|line| format!("\n    {}", line.trim()));
+            Err(format!(
+                "CHECKS {passed}/{total}: {} failed{}",
+                total.saturating_sub(passed),
+                failed.collect::<String>()
+            ))
         }
         checks => Ok(checks),
     }
@@ -106,6 +111,12 @@ mod tests {
         }
         let on_stderr = vec![Output::Stream { name: "stderr".into(), text: "CHECKS 1/1".into() }];
         assert!(checks(&on_stderr).is_err());
+    }
+
+    #[test]
+    fn a_failed_check_is_named() {
+        let reason = checks(&printed("✓  a  1\n✗  b  got 2, want 3\nCHECKS 1/2")).unwrap_err();
+        assert_eq!(reason, "CHECKS 1/2: 1 failed\n    ✗  b  got 2, want 3");
     }
 
     #[test]

@@ -188,7 +188,11 @@ impl Session {
             Err(evcxr::Error::SubprocessTerminated(_)) if killed => stopped(reason, killed).into(),
             Err(evcxr::Error::SubprocessTerminated(status)) => died(&status, &errors).into(),
             Err(_) if reason.is_some() => stopped(reason, killed).into(),
-            Err(evcxr::Error::CompilationErrors(problems)) => {
+            Err(evcxr::Error::CompilationErrors(mut problems)) => {
+                // A library just compiled may warn of itself, which is not why the cell fails.
+                if problems.iter().any(|problem| problem.level() == "error") {
+                    problems.retain(|problem| problem.level() == "error");
+                }
                 let traceback = diagnostic::render(&problems, &code, guarded.then_some(before));
                 let message = problems.first().map(evcxr::CompilationError::message).unwrap_or_default();
                 Failure { kind: Kind::Compile, message, traceback }.into()
