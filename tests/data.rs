@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mlnotes::data::split_rows;
+use mlnotes::data::{nile, split_rows};
 use mlnotes::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -50,6 +50,19 @@ fn iris_has_fishers_means() {
         assert_eq!(iris.targets.iter().filter(|&&target| target == class).count(), 50);
     }
     assert!(format!("{iris:?}").starts_with("Dataset: 150 samples, 4 features"));
+}
+
+/// Planted: 1120 in the first year made 1210.
+#[test]
+fn the_nile_is_statsmodels_copy() {
+    let nile = nile();
+    let statsmodels = Reference::load("kalman", "nile").unwrap();
+    assert_eq!(nile.times, statsmodels.array("years").unwrap());
+    assert_eq!(nile.values, statsmodels.array("flow").unwrap());
+    // Mean and deviation as Durbin and Koopman's data have them.
+    assert_eq!(nile.values.sum(), 91_935.0);
+    assert!((nile.values.std(1.0) - 169.2275).abs() < 1e-4);
+    assert_eq!(format!("{nile:?}"), "Series: Nile, volume (10^8 m^3), 100 values, 1871 to 1970");
 }
 
 /// Planted: `floor` for `ceil`; the test rows taken from the end.

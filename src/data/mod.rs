@@ -3,12 +3,14 @@
 //! | piece | what it does |
 //! | --- | --- |
 //! | [`iris`](fn@iris) | 150 flowers, embedded |
+//! | [`nile`](fn@nile) | 100 years of a river's flow, embedded |
 //! | [`train_test_split`] | splits at random, row for row as scikit-learn does |
 //! | [`Standardizer`] | mean 0 and standard deviation 1, by the training rows alone |
 //! | [`Reference`] | reads the expected values in `data/reference` |
 
 mod classic;
 mod iris;
+mod nile;
 mod reference;
 mod scale;
 mod split;
@@ -17,6 +19,7 @@ use ndarray::{Array1, Array2};
 
 pub use classic::{coriolanus, faithful};
 pub use iris::iris;
+pub use nile::nile;
 pub use reference::Reference;
 pub use scale::Standardizer;
 pub use split::{Split, split_rows, train_test_split};
@@ -41,5 +44,27 @@ impl std::fmt::Debug for Dataset {
         let (columns, classes) = (self.feature_names.join(", "), self.target_names.join(", "));
         write!(f, "Dataset: {samples} samples, {features} features ({columns}), ")?;
         write!(f, "{} classes ({classes})", self.target_names.len())
+    }
+}
+
+/// A number observed again and again.
+#[derive(Clone, PartialEq)]
+pub struct Series {
+    /// When, shape (T): years, for instance.
+    pub times: Array1<f64>,
+    /// What, shape (T).
+    pub values: Array1<f64>,
+    /// What it is, with its unit.
+    pub name: String,
+}
+
+/// One line: the numbers themselves are a field away.
+impl std::fmt::Debug for Series {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Series: {}, {} values", self.name, self.values.len())?;
+        match (self.times.first(), self.times.last()) {
+            (Some(first), Some(last)) => write!(f, ", {first} to {last}"),
+            _ => Ok(()),
+        }
     }
 }
