@@ -15,9 +15,10 @@
 //! | --- | --- | --- | --- | --- | --- |
 //! | [`linear`] | perceptron, one-vs-rest, separability | 01 | F3 L44-282 | the notes' program under NumPy, SciPy's linear programs, Novikoff's bound | averaged and multiclass (Kesler) perceptron |
 //! | [`mlp`] | dense layers, back-propagation, SGD | 01 | F3 L284-351 | torch, finite differences | convolution, dropout, other optimisers |
-//! | [`hmm`] | hidden Markov models: filter, posterior, Viterbi, Baum-Welch, simulation, parallel scan; symbols, counts, Gaussians, mixtures | | F2 L1-25, F4 L1-25 | all paths enumerated, log space, hmmlearn | input-output and semi-Markov models |
+//! | [`hmm`] | hidden Markov models: filter, posterior, Viterbi, Baum-Welch, simulation, parallel scan; symbols, counts, Gaussians, mixtures | 04 | F2 L1-25, F4 L1-25 | all paths enumerated, log space, hmmlearn | input-output and semi-Markov models |
 //! | [`mixture`], [`em`], [`gaussian`] | k-means, Gaussian mixtures, missing entries, a driver for any EM | | F2 L669-857, F3 L1611 | all partitions enumerated, slopes at the maximum, scikit-learn, SciPy | Bayesian mixtures |
-//! | [`data`] | iris, splits, scaling, reference files | 00, 01 | F3 L160-190 | scikit-learn's copy and split | remote data sets |
+//! | [`ssm`] | linear-Gaussian states: Kalman filter, smoother, square roots, steady state, EM | | F0 L165 | one joint Gaussian of all times, statsmodels, filterpy, pykalman | matrices that change with time, non-linear models |
+//! | [`data`] | iris, Old Faithful, the Nile, a text, splits, scaling, reference files | 00, 01 | F3 L160-190 | scikit-learn's copy and split | remote data sets |
 //! | [`metrics`] | accuracy, confusion matrix | 01 | | counted by hand | |
 //! | [`random`] | NumPy's `RandomState` | 00 | | NumPy, moments | other generators |
 //! | [`check`] | comparisons, the ledger of a notebook | all | | made to fail | |
@@ -42,6 +43,7 @@ mod numerics;
 pub mod plot;
 pub mod prelude;
 pub mod random;
+pub mod ssm;
 mod validate;
 
 pub use error::{Error, Result};

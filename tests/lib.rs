@@ -8,6 +8,7 @@ mod check;
 mod data;
 mod display;
 mod hmm;
+mod kalman;
 mod metrics;
 mod mixture;
 mod mlp;

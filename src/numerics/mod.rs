@@ -1,8 +1,11 @@
 //! What more than one topic computes, in the form that neither overflows nor underflows.
 
 mod cholesky;
+pub(crate) mod flat;
+mod semidefinite;
 
 pub(crate) use cholesky::Cholesky;
+pub(crate) use semidefinite::Semidefinite;
 
 /// log Σ exp(x), without overflow or underflow; −∞ for a sum of nothing.
 ///

@@ -1,0 +1,14 @@
+//! What does a state that nobody sees do, when all that is seen depends on it? State space models (状态空间模型).
+//!
+//! A state z_t follows from z_{t−1} alone, and what is observed at time t, y_t, from z_t alone:
+//!
+//! z_{t+1} = f(z_t) + noise, y_t = h(z_t) + noise
+//!
+//! | module | the state | f and h |
+//! | --- | --- | --- |
+//! | [`kalman`] | vectors, Gaussian | affine |
+//!
+//! A hidden Markov chain ([`hmm`](crate::hmm)) is the same with finitely many states: its filter and posterior are
+//! those of [`kalman`], with sums for integrals.
+
+pub mod kalman;
