@@ -31,6 +31,11 @@ impl Cholesky {
         Some(Self { lower })
     }
 
+    /// L.
+    pub(crate) fn lower(&self) -> &Array2<f64> {
+        &self.lower
+    }
+
     /// log det A = 2 Σ log L_ii.
     pub(crate) fn log_determinant(&self) -> f64 {
         2.0 * self.lower.diag().iter().map(|l| l.ln()).sum::<f64>()
