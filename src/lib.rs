@@ -18,6 +18,9 @@
 //! | [`hmm`] | hidden Markov models: filter, posterior, Viterbi, Baum-Welch, simulation, parallel scan; symbols, counts, Gaussians, mixtures | 04 | F2 L1-25, F4 L1-25 | all paths enumerated, log space, hmmlearn | input-output and semi-Markov models |
 //! | [`mixture`], [`em`], [`gaussian`] | k-means, Gaussian mixtures, missing entries, a driver for any EM | | F2 L669-857, F3 L1611 | all partitions enumerated, slopes at the maximum, scikit-learn, SciPy | Bayesian mixtures |
 //! | [`ssm`] | linear-Gaussian states: Kalman filter, smoother, square roots, steady state, EM | | F0 L165 | one joint Gaussian of all times, statsmodels, filterpy, pykalman | matrices that change with time, non-linear models |
+//! | [`expfam`] | exponential families: η, T, A, entropy, KL, maximum likelihood; conjugate priors | | F2 L677, L859-944 | sums and quadrature over all x, finite differences, SciPy | sampling, other families |
+//! | [`glm`] | generalised linear models by IRLS | | F2 L863 | the likelihood's own derivatives, all small separations, statsmodels, scikit-learn | other links, L1 |
+//! | [`bayes`] | naive Bayes: Gaussian, categorical, Bernoulli, multinomial | | F2 L886 | Bayes' rule multiplied out, scikit-learn | |
 //! | [`data`] | iris, Old Faithful, the Nile, a text, splits, scaling, reference files | 00, 01 | F3 L160-190 | scikit-learn's copy and split | remote data sets |
 //! | [`metrics`] | accuracy, confusion matrix | 01 | | counted by hand | |
 //! | [`random`] | NumPy's `RandomState` | 00 | | NumPy, moments | other generators |
@@ -27,12 +30,15 @@
 //! Arrays are [`ndarray`]'s, f64, samples in rows. Nothing panics on input: whatever can fail returns [`Error`], whose
 //! sentence says what to change. Everything random takes a seed.
 
+pub mod bayes;
 pub mod check;
 pub mod data;
 pub mod display;
 pub mod em;
 pub mod error;
+pub mod expfam;
 pub mod gaussian;
+pub mod glm;
 pub mod hmm;
 pub mod linear;
 pub mod metrics;

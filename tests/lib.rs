@@ -4,9 +4,13 @@
 //! test. Where a test's comment says "planted", the fault named there was put into the library once and the test seen to
 //! fail.
 
+mod bayes;
 mod check;
+mod conjugate;
 mod data;
 mod display;
+mod expfam;
+mod glm;
 mod hmm;
 mod kalman;
 mod metrics;

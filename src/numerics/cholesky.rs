@@ -71,4 +71,10 @@ impl Cholesky {
         }
         inverse
     }
+
+    /// A⁻¹ = L⁻ᵀ L⁻¹.
+    pub(crate) fn inverse(&self) -> Array2<f64> {
+        let inverse = self.inverse_lower();
+        inverse.t().dot(&inverse)
+    }
 }

@@ -2,9 +2,15 @@
 
 mod cholesky;
 pub(crate) mod flat;
+mod gamma;
+mod logistic;
+mod qr;
 mod semidefinite;
 
 pub(crate) use cholesky::Cholesky;
+pub(crate) use gamma::{digamma, inverse_digamma, ln_gamma, ln_gamma_multivariate, trigamma};
+pub(crate) use logistic::{logistic, softplus};
+pub(crate) use qr::Qr;
 pub(crate) use semidefinite::Semidefinite;
 
 /// log Σ exp(x), without overflow or underflow; −∞ for a sum of nothing.
