@@ -12,11 +12,12 @@ use mlnotes::gaussian::{Covariance, Gaussians, Spread};
 use mlnotes::hmm::{BaumWelch, Categorical, Chain, Gaussian, Hmm};
 use mlnotes::mixture::{GaussianEm, GaussianMixture};
 use mlnotes::prelude::*;
+use mlnotes::ssm::kalman::Kalman;
 
 /// One workload: the data made ready once, then the part that is timed.
 type Workload = Box<dyn Fn() -> Result<Vec<f64>>>;
 
-const WORKLOADS: [(&str, &str); 8] = [
+const WORKLOADS: [(&str, &str); 10] = [
     ("perceptron", "iris_20_epochs"),
     ("mlp", "iris_50_epochs"),
     ("hmm", "learn_categorical"),
@@ -25,6 +26,8 @@ const WORKLOADS: [(&str, &str); 8] = [
     ("hmm", "likelihood_1e7"),
     ("mixture", "full_50k_8_8"),
     ("mixture", "full_1M_2_5"),
+    ("kalman", "local_level"),
+    ("kalman", "tracking"),
 ];
 
 fn workload(topic: &str, name: &str) -> Result<Option<Workload>> {
@@ -37,6 +40,8 @@ fn workload(topic: &str, name: &str) -> Result<Option<Workload>> {
         ("hmm", "likelihood_1e7") => Some(likelihood()?),
         ("mixture", "full_50k_8_8") => Some(mixture(50_000, 8, 8)?),
         ("mixture", "full_1M_2_5") => Some(mixture(1_000_000, 2, 5)?),
+        ("kalman", "local_level") => Some(kalman(Kalman::local_level(0.1, 1.0, 0.0, 10.0)?)?),
+        ("kalman", "tracking") => Some(kalman(Kalman::constant_velocity(1.0, 0.1, 1.0, [0.0; 4], 10.0)?)?),
         _ => None,
     })
 }
@@ -138,6 +143,13 @@ fn mixture(points: usize, dimensions: usize, components: usize) -> Result<Worklo
         let fit = em.fit_from(black_box(&start), &x)?;
         Ok(fit.model.gaussians().mean().iter().copied().collect())
     }))
+}
+
+/// The likelihood of 20,000 observations: sums of noise, one per column.
+fn kalman(model: Kalman) -> Result<Workload> {
+    let mut y = RandomState::new(1).normal_array((20_000, model.observation_dimension()));
+    y.accumulate_axis_inplace(Axis(0), |before, value| *value += before);
+    Ok(Box::new(move || Ok(vec![model.log_likelihood(black_box(&y))?])))
 }
 
 fn main() -> Result<()> {
