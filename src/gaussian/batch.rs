@@ -1,6 +1,8 @@
-//! The passes over all points, in blocks that lie column by column, so that one instruction serves several points.
+//! The passes over all points, in blocks that lie column by column, so that one instruction serves several points: four
+//! where the processor has AVX2. Sums are taken in the same order everywhere, so that every machine gives the same bits.
 
-use ndarray::{Array2, ArrayRef1, ArrayRef2, ArrayView2, s};
+use multiversion::multiversion;
+use ndarray::{Array1, Array2, ArrayRef1, ArrayRef2, ArrayView2, ArrayViewMut2, s};
 
 use super::covariance::Whitening;
 
@@ -10,7 +12,7 @@ pub(super) const POINTS: usize = 128;
 const LANES: usize = 8;
 
 /// One column of a block.
-type Column = [f64; POINTS];
+pub(super) type Column = [f64; POINTS];
 
 /// A block of points, one column per dimension. What is missing to a whole block is 0.
 pub(super) struct Block {
@@ -40,6 +42,7 @@ impl Block {
     }
 
     /// x − μ.
+    #[inline(always)]
     pub(super) fn centre(&self, mean: &ArrayRef1<f64>, centred: &mut Self) {
         for ((centred, column), &mean) in centred.columns.iter_mut().zip(&self.columns).zip(mean) {
             centred.iter_mut().zip(column).for_each(|(centred, x)| *centred = x - mean);
@@ -47,7 +50,8 @@ impl Block {
     }
 
     /// Each column times one weight per point.
-    pub(super) fn weigh(&self, weight: &Column, weighted: &mut Self) {
+    #[inline(always)]
+    fn weigh(&self, weight: &Column, weighted: &mut Self) {
         for (weighted, column) in weighted.columns.iter_mut().zip(&self.columns) {
             weighted.iter_mut().zip(column).zip(weight).for_each(|((weighted, x), w)| *weighted = w * x);
         }
@@ -55,7 +59,8 @@ impl Block {
 }
 
 /// Σ_n a_n.
-pub(super) fn total(a: &Column) -> f64 {
+#[inline(always)]
+fn total(a: &Column) -> f64 {
     let mut sums = [0.0; LANES];
     for a in a.as_chunks::<LANES>().0 {
         for lane in 0..LANES {
@@ -66,7 +71,8 @@ pub(super) fn total(a: &Column) -> f64 {
 }
 
 /// Σ_n a_n b_n.
-pub(super) fn dot(a: &Column, b: &Column) -> f64 {
+#[inline(always)]
+fn dot(a: &Column, b: &Column) -> f64 {
     let mut sums = [0.0; LANES];
     for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
         for lane in 0..LANES {
@@ -76,7 +82,39 @@ pub(super) fn dot(a: &Column, b: &Column) -> f64 {
     sums.iter().sum()
 }
 
+/// Adds Σ_n w_nk to `weight`, and Σ_n w_nk x_n to `sums`.
+#[multiversion(targets("x86_64+avx2"))]
+pub(super) fn add_sums(points: &Block, weights: &Block, weight: &mut Array1<f64>, sums: &mut Array2<f64>) {
+    for (k, weights) in weights.columns.iter().enumerate() {
+        weight[k] += total(weights);
+        for (j, points) in points.columns.iter().enumerate() {
+            sums[[k, j]] += dot(weights, points);
+        }
+    }
+}
+
+/// Adds the lower triangle of Σ_n w_n (x_n − μ)(x_n − μ)ᵀ, or its diagonal only; `room` holds two blocks.
+#[multiversion(targets("x86_64+avx2"))]
+pub(super) fn add_scatter(
+    points: &Block,
+    mean: &ArrayRef1<f64>,
+    weight: &Column,
+    room: &mut [Block; 2],
+    mut sum: ArrayViewMut2<'_, f64>,
+    only_diagonal: bool,
+) {
+    let [centred, weighted] = room;
+    points.centre(mean, centred);
+    centred.weigh(weight, weighted);
+    for i in 0..mean.len() {
+        for j in if only_diagonal { i..i + 1 } else { 0..i + 1 } {
+            sum[[i, j]] += dot(&weighted.columns[i], &centred.columns[j]);
+        }
+    }
+}
+
 /// ‖L⁻¹ (x − μ)‖² of each point of a centred block.
+#[multiversion(targets("x86_64+avx2"))]
 fn square_distances(centred: &Block, whitening: &Whitening, squares: &mut Column) {
     for (lanes, squares) in squares.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
         let column = |j: usize| &centred.columns[j].as_chunks::<LANES>().0[lanes];

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
 
-use super::batch::{Block, POINTS, dot, total};
+use super::batch::{Block, POINTS, add_scatter, add_sums};
 use super::{Covariance, Gaussians, Spread};
 use crate::{Error, Result, validate};
 
@@ -95,14 +95,7 @@ impl Moments {
     pub(crate) fn of_valid(batches: &[(ArrayView2<'_, f64>, ArrayView2<'_, f64>)], spread: Spread) -> Self {
         let (d, k) = batches.first().map_or((0, 0), |(x, w)| (x.ncols(), w.ncols()));
         let (mut weight, mut mean) = (Array1::zeros(k), Array2::zeros((k, d)));
-        each_block(batches, &mut |points, weights| {
-            for k in 0..k {
-                weight[k] += total(weights.column(k));
-                for j in 0..d {
-                    mean[[k, j]] += dot(weights.column(k), points.column(j));
-                }
-            }
-        });
+        each_block(batches, &mut |points, weights| add_sums(points, weights, &mut weight, &mut mean));
         mean /= &weight.mapv(|n: f64| n.max(f64::MIN_POSITIVE)).insert_axis(Axis(1));
         let scatter = scatter(batches, &mean, spread);
         Self { weight, mean, scatter }
@@ -173,48 +166,26 @@ fn each_block(batches: &[(ArrayView2<'_, f64>, ArrayView2<'_, f64>)], each: &mut
 
 fn scatter(batches: &[(ArrayView2<'_, f64>, ArrayView2<'_, f64>)], mean: &Array2<f64>, spread: Spread) -> Covariance {
     let (k, d) = mean.dim();
-    let (mut centred, mut weighted) = (Block::new(d), Block::new(d));
+    let only_diagonal = matches!(spread, Spread::Diagonal | Spread::Spherical);
+    let each = if spread == Spread::Tied { 1 } else { k };
+    let mut sums = Array3::zeros((each, d, d));
+    let mut room = [Block::new(d), Block::new(d)];
+    each_block(batches, &mut |points, weights| {
+        for (k, mean) in mean.rows().into_iter().enumerate() {
+            let sum = sums.index_axis_mut(Axis(0), k % each);
+            add_scatter(points, &mean, weights.column(k), &mut room, sum, only_diagonal);
+        }
+    });
+    for mut sum in sums.outer_iter_mut() {
+        for i in 0..d {
+            (0..i).for_each(|j| sum[[j, i]] = sum[[i, j]]);
+        }
+    }
+    let diagonals = || Array2::from_shape_fn((k, d), |(k, i)| sums[[k, i, i]]);
     match spread {
-        Spread::Full | Spread::Tied => {
-            let each = if spread == Spread::Full { k } else { 1 };
-            let mut sums = Array3::zeros((each, d, d));
-            each_block(batches, &mut |points, weights| {
-                for (k, mean) in mean.rows().into_iter().enumerate() {
-                    points.centre(&mean, &mut centred);
-                    centred.weigh(weights.column(k), &mut weighted);
-                    let mut sum = sums.index_axis_mut(Axis(0), k % each);
-                    for i in 0..d {
-                        for j in 0..=i {
-                            sum[[i, j]] += dot(weighted.column(i), centred.column(j));
-                        }
-                    }
-                }
-            });
-            for mut sum in sums.axis_iter_mut(Axis(0)) {
-                for i in 0..d {
-                    (0..i).for_each(|j| sum[[j, i]] = sum[[i, j]]);
-                }
-            }
-            if spread == Spread::Full {
-                Covariance::Full(sums)
-            } else {
-                Covariance::Tied(sums.index_axis_move(Axis(0), 0))
-            }
-        }
-        Spread::Diagonal | Spread::Spherical => {
-            let mut sums = Array2::zeros((k, d));
-            each_block(batches, &mut |points, weights| {
-                for (k, mean) in mean.rows().into_iter().enumerate() {
-                    points.centre(&mean, &mut centred);
-                    centred.weigh(weights.column(k), &mut weighted);
-                    (0..d).for_each(|i| sums[[k, i]] += dot(weighted.column(i), centred.column(i)));
-                }
-            });
-            if spread == Spread::Diagonal {
-                Covariance::Diagonal(sums)
-            } else {
-                Covariance::Spherical(sums.sum_axis(Axis(1)) / d as f64)
-            }
-        }
+        Spread::Full => Covariance::Full(sums),
+        Spread::Tied => Covariance::Tied(sums.index_axis_move(Axis(0), 0)),
+        Spread::Diagonal => Covariance::Diagonal(diagonals()),
+        Spread::Spherical => Covariance::Spherical(diagonals().sum_axis(Axis(1)) / d as f64),
     }
 }
