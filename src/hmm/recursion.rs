@@ -1,5 +1,6 @@
 //! The recursions themselves, for a number of states that the compiler knows, so that a step stays in registers.
 
+use multiversion::multiversion;
 use ndarray::ArrayView2;
 
 use super::{Chain, Likelihoods};
@@ -209,6 +210,7 @@ pub(super) struct Smoothed {
 }
 
 /// `None` where a quotient is too large for f64.
+#[multiversion(targets("x86_64+avx2"))]
 pub(super) fn smooth<R: Row>(chain: &Chain, x: &Likelihoods<'_>) -> Option<Smoothed> {
     let rows = Rows::<R>::new(chain, |p| p);
     let states = chain.states();
