@@ -58,8 +58,9 @@ impl Element {
     }
 }
 
-/// What [`Chain::filter`] gives, by `blocks` threads: each joins the steps of its block into one [`Element`]; the elements,
-/// applied one after the other, give each block the state of knowledge that it begins with; then all filter at once.
+/// What [`Chain::filter`] gives, by `blocks` threads (at most 1024): each joins the steps of its block into one
+/// [`Element`]; the elements, applied one after the other, give each block the state of knowledge that it begins with;
+/// then all filter at once.
 ///
 /// # Errors
 /// As [`Chain::filter`]; 0 blocks.
@@ -87,9 +88,12 @@ pub fn filter(chain: &Chain, log_emission: &ArrayRef2<f64>, blocks: usize) -> Re
     }
 }
 
+/// More threads than this no machine has a use for, and few can start.
+const MOST: usize = 1024;
+
 /// The steps of each block: 1 … T − 1 cut evenly. Step 0 has no move.
 fn cut(length: usize, blocks: usize) -> Vec<std::ops::Range<usize>> {
-    let blocks = blocks.min(length - 1).max(1);
+    let blocks = blocks.min(length - 1).clamp(1, MOST);
     (0..blocks).map(|b| 1 + b * (length - 1) / blocks..1 + (b + 1) * (length - 1) / blocks).collect()
 }
 
