@@ -29,7 +29,7 @@ use ndarray::{Array1, Array2, ArrayRef1, ArrayRef2, Axis};
 pub use counts::{BernoulliNaiveBayes, CategoricalNaiveBayes, MultinomialNaiveBayes};
 pub use gaussian::GaussianNaiveBayes;
 
-use crate::numerics::log_sum_exp;
+use crate::numerics::{largest_columns, log_sum_exp};
 use crate::{Error, Result, validate};
 
 /// What every kind of naive Bayes answers. N is the number of samples, K of classes.
@@ -71,7 +71,7 @@ pub trait NaiveBayes {
     /// # Errors
     /// As [`log_joint`](Self::log_joint).
     fn predict(&self, x: &Self::Samples) -> Result<Array1<usize>> {
-        Ok(most_probable(&self.log_joint(x)?))
+        Ok(largest_columns(&self.log_joint(x)?))
     }
 }
 
@@ -80,12 +80,6 @@ fn normalised(mut log_joint: Array2<f64>) -> Array2<f64> {
         row -= log_sum_exp(row.to_vec());
     }
     log_joint
-}
-
-fn most_probable(log_joint: &ArrayRef2<f64>) -> Array1<usize> {
-    let best =
-        |row: ndarray::ArrayView1<'_, f64>| (1..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best });
-    log_joint.rows().into_iter().map(best).collect()
 }
 
 /// The number of samples in each class, each at least one.

@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, ArrayRef1, ArrayRef2, s};
 
 use super::gaussian::LOG_BASE;
 use super::{ExponentialFamily, column_means, not_below_zero, same_size};
-use crate::numerics::Cholesky;
+use crate::numerics::{Cholesky, is_symmetric};
 use crate::{Error, Result, validate};
 
 /// N(x | μ, Σ) = (2π)^(−D/2) |Σ|^(−1/2) exp(−½ (x − μ)ᵀ Σ⁻¹ (x − μ)), both unknown.
@@ -80,9 +80,7 @@ pub(super) fn covariance_factor(what: &str, mean: &ArrayRef1<f64>, sigma: &Array
         return Err(Error::shape("covariance", format!("({d}, {d}), as the mean,"), sigma.shape()));
     }
     validate::finite("covariance", sigma)?;
-    let scale = sigma.diag().iter().fold(0.0, |s: f64, v| s.max(v.abs()));
-    let symmetric = (0..d).all(|i| (0..i).all(|j| (sigma[[i, j]] - sigma[[j, i]]).abs() <= 1e-9 * scale));
-    let cholesky = if symmetric { Cholesky::new(sigma) } else { None };
+    let cholesky = if is_symmetric(sigma) { Cholesky::new(sigma) } else { None };
     let remedy = "give more observations than dimensions, leave out a dimension that depends on the others, or start from a \
                   prior (`NormalInverseWishart`)";
     let has_spread = |c: &Cholesky| (0..d).all(|i| c.lower()[[i, i]].powi(2) > 1e-14 * sigma[[i, i]]);

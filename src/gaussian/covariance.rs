@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, Array3, ArrayRef2, Axis};
 
-use crate::numerics::Cholesky;
+use crate::numerics::{Cholesky, is_symmetric};
 use crate::{Error, Result, validate};
 
 /// The covariances of K Gaussians in D dimensions, from the most to the least free.
@@ -48,10 +48,7 @@ impl Whitening {
     fn full(k: Option<usize>, sigma: &ArrayRef2<f64>) -> Result<Self> {
         let d = sigma.nrows();
         let what = || k.map_or("the tied matrix".to_owned(), |k| format!("matrix {k}"));
-        let scale = sigma.diag().iter().fold(0.0, |s: f64, v| s.max(v.abs()));
-        let symmetric = |(i, j): (usize, usize)| (sigma[[i, j]] - sigma[[j, i]]).abs() <= 1e-9 * scale;
-        let symmetric = (0..d).all(|i| (0..i).all(|j| symmetric((i, j))));
-        let cholesky = if symmetric { Cholesky::new(sigma) } else { None };
+        let cholesky = if is_symmetric(sigma) { Cholesky::new(sigma) } else { None };
         let cholesky = cholesky.ok_or_else(|| Error::Singular { what: what(), remedy: REMEDY })?;
         let inverse = cholesky.inverse_lower();
         let rows = (0..d).flat_map(|i| (0..=i).map(move |j| (i, j))).map(|at| inverse[at]).collect();
@@ -118,6 +115,20 @@ impl Covariance {
                 let each = variances.iter().enumerate();
                 each.map(|(k, &v)| Whitening::diagonal(k, std::iter::repeat_n(v, d))).collect()
             }
+        }
+    }
+
+    /// Of K Gaussians that all have these variances along the axes, and no correlation; a spherical one has their mean.
+    pub(crate) fn uncorrelated(kind: Spread, components: usize, variances: &Array1<f64>) -> Self {
+        let d = variances.len();
+        match kind {
+            Spread::Full => {
+                let entry = |(_, i, j)| if i == j { variances[i] } else { 0.0 };
+                Self::Full(Array3::from_shape_fn((components, d, d), entry))
+            }
+            Spread::Tied => Self::Tied(Array2::from_diag(variances)),
+            Spread::Diagonal => Self::Diagonal(Array2::from_shape_fn((components, d), |(_, i)| variances[i])),
+            Spread::Spherical => Self::Spherical(Array1::from_elem(components, variances.sum() / d as f64)),
         }
     }
 

@@ -115,8 +115,7 @@ impl Chain {
 
     /// How many numbers can be chosen freely, the zeros being fixed.
     pub(super) fn parameters(&self) -> usize {
-        let free = |row: ndarray::ArrayView1<'_, f64>| row.iter().filter(|p| **p > 0.0).count() - 1;
-        free(self.initial.view()) + self.transition.lanes(Axis(2)).into_iter().map(free).sum::<usize>()
+        free(&self.initial) + self.transition.lanes(Axis(2)).into_iter().map(|row| free(&row)).sum::<usize>()
     }
 
     /// Whether A changes with time.
@@ -137,6 +136,11 @@ impl Chain {
         }
         Ok(())
     }
+}
+
+/// How many probabilities of a distribution can be chosen freely, the zeros being fixed.
+pub(super) fn free(p: &ArrayRef1<f64>) -> usize {
+    p.iter().filter(|p| **p > 0.0).count() - 1
 }
 
 /// Makes a distribution of expected counts, with α − 1 added to each; what was 0 stays 0. Without any count it stays what it

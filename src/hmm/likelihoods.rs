@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use ndarray::{Array2, ArrayRef1, ArrayRef2};
 
+use crate::numerics::row_major;
 use crate::{Error, Result};
 
 /// b_j(x_t) for each step t and state j, as logarithms or, for symbols, as one row of probabilities per symbol.
@@ -35,11 +36,7 @@ impl<'a> Likelihoods<'a> {
     /// No row, another number of columns than `states`, NaN, +∞.
     pub fn from_log(log_emission: &'a ArrayRef2<f64>, states: usize) -> Result<Self> {
         validate(log_emission, states)?;
-        let table = match log_emission.as_slice() {
-            Some(table) => Cow::Borrowed(table),
-            None => Cow::Owned(log_emission.iter().copied().collect()),
-        };
-        Ok(Self(Form::Log(table, states)))
+        Ok(Self(Form::Log(row_major(log_emission), states)))
     }
 
     /// As [`from_log`](Self::from_log), keeping the table.
@@ -66,11 +63,7 @@ impl<'a> Likelihoods<'a> {
         }
         let probability: Vec<f64> = probability.t().iter().copied().collect();
         let log = probability.iter().map(|p| p.ln()).collect();
-        let symbols = match symbols.as_slice() {
-            Some(symbols) => Cow::Borrowed(symbols),
-            None => Cow::Owned(symbols.to_vec()),
-        };
-        Ok(Self(Form::Symbols { probability, log, symbols, states }))
+        Ok(Self(Form::Symbols { probability, log, symbols: row_major(symbols), states }))
     }
 
     /// T.

@@ -3,6 +3,7 @@
 use ndarray::{Array1, Array2, ArrayRef2, ArrayViewMut1};
 
 use crate::gaussian::Gaussians;
+use crate::numerics::largest_columns;
 use crate::random::RandomState;
 use crate::{Error, Result, validate};
 
@@ -81,10 +82,7 @@ impl GaussianMixture {
     /// # Errors
     /// As [`log_density`](Self::log_density).
     pub fn predict(&self, x: &ArrayRef2<f64>) -> Result<Array1<usize>> {
-        let best = |row: ndarray::ArrayView1<'_, f64>| {
-            (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best })
-        };
-        Ok(self.responsibilities(x)?.rows().into_iter().map(best).collect())
+        Ok(largest_columns(&self.responsibilities(x)?))
     }
 
     /// N points, and the component of each.

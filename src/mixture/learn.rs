@@ -1,6 +1,6 @@
 //! EM for Gaussian mixtures.
 
-use ndarray::{Array2, ArrayRef2};
+use ndarray::{Array1, Array2, ArrayRef2};
 
 use super::{GaussianMixture, KMeans};
 use crate::em::{Em, Fit};
@@ -144,7 +144,6 @@ impl GaussianEm {
         let clusters = KMeans::new(self.components).starts(1).seed(seed).fit(x)?;
         let shares =
             Array2::from_shape_fn((x.nrows(), self.components), |(n, k)| f64::from(u8::from(clusters.labels[n] == k)));
-        let (k, d) = clusters.centres.dim();
         // Clusters of one point have no spread yet: a trace of the whole data's keeps the start from being singular.
         let all = Moments::of(&[(x.view(), Array2::ones((x.nrows(), 1)).view())], Spread::Spherical)?;
         let Covariance::Spherical(scatter) = &all.scatter else {
@@ -152,20 +151,9 @@ impl GaussianEm {
         };
         let variance = scatter[0] / x.nrows() as f64;
         validate::positive("the variance of x", variance, "points that differ")?;
-        let keep = Gaussians::new(
-            clusters.centres,
-            match self.spread {
-                Spread::Full => {
-                    Covariance::Full(ndarray::Array3::from_shape_fn(
-                        (k, d, d),
-                        |(_, i, j)| if i == j { variance } else { 0.0 },
-                    ))
-                }
-                Spread::Tied => Covariance::Tied(Array2::eye(d) * variance),
-                Spread::Diagonal => Covariance::Diagonal(Array2::from_elem((k, d), variance)),
-                Spread::Spherical => Covariance::Spherical(ndarray::Array1::from_elem(k, variance)),
-            },
-        )?;
+        let (k, d) = clusters.centres.dim();
+        let covariance = Covariance::uncorrelated(self.spread, k, &Array1::from_elem(d, variance));
+        let keep = Gaussians::new(clusters.centres, covariance)?;
         let moments = Moments::of(&[(x.view(), shares.view())], self.spread)?;
         let trace = Regular { ridge: self.regular.ridge.max(1e-6 * variance), ..self.regular };
         Ok(GaussianMixture {

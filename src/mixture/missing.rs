@@ -23,10 +23,13 @@ struct Expected {
 
 /// One component seen through one pattern of missing entries.
 struct Conditional {
+    missing: Vec<usize>,
+    observed: Vec<usize>,
+    /// L of Σ_oo = L Lᵀ; nothing where nothing is observed.
     factor: Option<Cholesky>,
-    /// Σ_mo, shape (missing, observed).
+    /// V = Σ_mo L⁻ᵀ, shape (missing, observed): Σ_mo Σ_oo⁻¹ r is V (L⁻¹ r).
     cross: Array2<f64>,
-    /// Σ_mm − Σ_mo Σ_oo⁻¹ Σ_om.
+    /// Σ_mm − Σ_mo Σ_oo⁻¹ Σ_om = Σ_mm − V Vᵀ.
     covariance: Array2<f64>,
 }
 
@@ -142,18 +145,17 @@ impl GaussianMixture {
                 let seen = Conditional::new(&self.gaussians.covariance().matrix(component, d), pattern)?;
                 let mean = self.gaussians.mean().row(component);
                 for &n in rows {
-                    shares[[n, component]] = seen.complete(&mean, pattern, &mut completed[component].row_mut(n));
+                    shares[[n, component]] = seen.complete(&mean, &mut completed[component].row_mut(n));
                 }
-                conditionals.push((component, pattern, rows, seen));
+                conditionals.push((component, rows, seen));
             }
         }
         let log_likelihood = normalise(&mut shares, &self.weight).sum();
         let mut uncertainty = Array3::zeros((k, d, d));
-        for (component, pattern, rows, seen) in conditionals {
+        for (component, rows, seen) in conditionals {
             let share: f64 = rows.iter().map(|&n| shares[[n, component]]).sum();
-            let missing: Vec<usize> = (0..d).filter(|&j| pattern[j]).collect();
-            for (a, &i) in missing.iter().enumerate() {
-                for (b, &j) in missing.iter().enumerate() {
+            for (a, &i) in seen.missing.iter().enumerate() {
+                for (b, &j) in seen.missing.iter().enumerate() {
                     uncertainty[[component, i, j]] += share * seen.covariance[[a, b]];
                 }
             }
@@ -177,41 +179,37 @@ impl Conditional {
         let part = |rows: &[usize], columns: &[usize]| {
             Array2::from_shape_fn((rows.len(), columns.len()), |(i, j)| sigma[[rows[i], columns[j]]])
         };
-        let cross = part(&missing, &observed);
+        let mut cross = part(&missing, &observed);
         let mut covariance = part(&missing, &missing);
         if observed.is_empty() {
-            return Ok(Self { factor: None, cross, covariance });
+            return Ok(Self { missing, observed, factor: None, cross, covariance });
         }
         let factor = Cholesky::new(&part(&observed, &observed)).ok_or_else(|| Error::Singular {
             what: "the part of a covariance that belongs to the observed entries".into(),
             remedy: "start from a covariance that is positive definite, or regularise",
         })?;
-        // With Σ_oo = L Lᵀ, Σ_mo Σ_oo⁻¹ Σ_om is V Vᵀ for the rows L v = (a row of Σ_mo).
-        let mut whitened = cross.clone();
-        for mut row in whitened.rows_mut() {
+        for mut row in cross.rows_mut() {
             let mut values = row.to_vec();
             factor.solve_lower(&mut values);
             row.assign(&Array1::from(values));
         }
-        covariance -= &whitened.dot(&whitened.t());
-        Ok(Self { factor: Some(factor), cross, covariance })
+        covariance -= &cross.dot(&cross.t());
+        Ok(Self { missing, observed, factor: Some(factor), cross, covariance })
     }
 
     /// Fills in the missing entries of `x`, and returns the log density of the observed ones; 0 where there are none.
-    fn complete(&self, mean: &ArrayRef1<f64>, pattern: &[bool], x: &mut ArrayRef1<f64>) -> f64 {
-        let (missing, observed): (Vec<usize>, Vec<usize>) = (0..pattern.len()).partition(|&j| pattern[j]);
+    fn complete(&self, mean: &ArrayRef1<f64>, x: &mut ArrayRef1<f64>) -> f64 {
         let Some(factor) = &self.factor else {
             x.assign(mean);
             return 0.0;
         };
-        let mut whitened: Vec<f64> = observed.iter().map(|&j| x[j] - mean[j]).collect();
-        let mut solved = whitened.clone();
+        let mut whitened: Vec<f64> = self.observed.iter().map(|&j| x[j] - mean[j]).collect();
         factor.solve_lower(&mut whitened);
-        factor.solve(&mut solved);
-        for (i, &j) in missing.iter().enumerate() {
-            x[j] = mean[j] + self.cross.row(i).iter().zip(&solved).map(|(s, x)| s * x).sum::<f64>();
+        for (row, &j) in self.cross.rows().into_iter().zip(&self.missing) {
+            x[j] = mean[j] + row.iter().zip(&whitened).map(|(v, w)| v * w).sum::<f64>();
         }
         let square: f64 = whitened.iter().map(|w| w * w).sum();
-        -0.5 * (observed.len() as f64 * (2.0 * std::f64::consts::PI).ln() + factor.log_determinant() + square)
+        let dimensions = self.observed.len() as f64;
+        -0.5 * (dimensions * (2.0 * std::f64::consts::PI).ln() + factor.log_determinant() + square)
     }
 }

@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2, ArrayRef2};
 
 use super::dense::{dense_backward, dense_unchecked};
 use super::{Activation, Dense, DenseGradient, Loss};
+use crate::numerics::largest_columns;
 use crate::{Error, Result, validate};
 
 /// Layers in a row and the loss they are trained by: a multilayer perceptron (多层感知机).
@@ -103,10 +104,7 @@ impl Network {
         if outputs.ncols() < 2 {
             return Err(Error::domain("outputs", 1, "at least 2 to choose from: read a single one with `outputs`"));
         }
-        let largest = |row: ndarray::ArrayView1<f64>| {
-            (1..row.len()).fold(0, |best, column| if row[column] > row[best] { column } else { best })
-        };
-        Ok(outputs.rows().into_iter().map(largest).collect())
+        Ok(largest_columns(&outputs))
     }
 
     /// The loss on these samples.

@@ -13,6 +13,27 @@ pub(crate) use logistic::{logistic, softplus};
 pub(crate) use qr::Qr;
 pub(crate) use semidefinite::Semidefinite;
 
+use std::borrow::Cow;
+
+use ndarray::{Array1, ArrayRef, ArrayRef2, Dimension};
+
+/// The column of each row's largest entry; the first of equals, as `np.argmax`.
+pub(crate) fn largest_columns(scores: &ArrayRef2<f64>) -> Array1<usize> {
+    let rows = scores.rows().into_iter();
+    rows.map(|row| (1..row.len()).fold(0, |best, j| if row[j] > row[best] { j } else { best })).collect()
+}
+
+/// Whether a matrix is symmetric, to 1e-9 of its largest diagonal entry.
+pub(crate) fn is_symmetric(a: &ArrayRef2<f64>) -> bool {
+    let scale = a.diag().iter().fold(0.0, |s: f64, v| s.max(v.abs()));
+    (0..a.nrows()).all(|i| (0..i).all(|j| (a[[i, j]] - a[[j, i]]).abs() <= 1e-9 * scale))
+}
+
+/// The entries in row-major order, without a copy where they lie so.
+pub(crate) fn row_major<T: Clone, D: Dimension>(array: &ArrayRef<T, D>) -> Cow<'_, [T]> {
+    array.as_slice().map_or_else(|| Cow::Owned(array.iter().cloned().collect()), Cow::Borrowed)
+}
+
 /// log Σ exp(x), without overflow or underflow; −∞ for a sum of nothing.
 ///
 /// ```

@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, ArrayRef1, Axis};
 
 use super::Emission;
 use crate::hmm::Likelihoods;
-use crate::hmm::chain::shared_out;
+use crate::hmm::chain::{free, shared_out};
 use crate::random::RandomState;
 use crate::{Error, Result, validate};
 
@@ -101,8 +101,7 @@ impl Emission for Categorical {
     }
 
     fn parameters(&self) -> usize {
-        let free = |row: ndarray::ArrayView1<'_, f64>| row.iter().filter(|p| **p > 0.0).count() - 1;
-        self.probability.rows().into_iter().map(free).sum()
+        self.probability.rows().into_iter().map(|row| free(&row)).sum()
     }
 
     fn restart(&self, _: &[&ArrayRef1<usize>], random: &mut RandomState) -> Result<Self> {

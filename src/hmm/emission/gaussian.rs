@@ -118,16 +118,5 @@ pub(super) fn around_points(
             row -= x.nrows();
         }
     }
-    let covariance = match like.covariance() {
-        Covariance::Full(_) => {
-            Covariance::Full(ndarray::Array3::from_shape_fn(
-                (k, d, d),
-                |(_, i, j)| if i == j { variances[i] } else { 0.0 },
-            ))
-        }
-        Covariance::Tied(_) => Covariance::Tied(Array2::from_diag(&variances)),
-        Covariance::Diagonal(_) => Covariance::Diagonal(Array2::from_shape_fn((k, d), |(_, i)| variances[i])),
-        Covariance::Spherical(_) => Covariance::Spherical(ndarray::Array1::from_elem(k, variances.sum() / d as f64)),
-    };
-    Gaussians::new(mean, covariance)
+    Gaussians::new(mean, Covariance::uncorrelated(like.covariance().kind(), k, &variances))
 }

@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayRef2, Axis};
 use super::Emission;
 use crate::gaussian::{Gaussians, Moments, Regular};
 use crate::hmm::Likelihoods;
-use crate::hmm::chain::shared_out;
+use crate::hmm::chain::{free, shared_out};
 use crate::numerics::log_sum_exp;
 use crate::random::RandomState;
 use crate::{Error, Result, validate};
@@ -128,8 +128,7 @@ impl Emission for Mixture {
     }
 
     fn parameters(&self) -> usize {
-        let free = |row: ndarray::ArrayView1<'_, f64>| row.iter().filter(|c| **c > 0.0).count() - 1;
-        self.weight.rows().into_iter().map(free).sum::<usize>() + self.gaussians.parameters()
+        self.weight.rows().into_iter().map(|row| free(&row)).sum::<usize>() + self.gaussians.parameters()
     }
 
     fn restart(&self, sequences: &[&ArrayRef2<f64>], random: &mut RandomState) -> Result<Self> {

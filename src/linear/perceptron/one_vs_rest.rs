@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use ndarray::{Array1, Array2, ArrayRef1, ArrayRef2, Axis, stack};
 
 use super::{ThresholdUnit, step};
+use crate::numerics::largest_columns;
 use crate::{Error, Result};
 
 /// One threshold unit per class, each trained to say "this class or any other".
@@ -92,10 +93,7 @@ impl OneVsRest {
 
     /// The class of each row's largest entry; the first of equals, as `np.argmax`.
     fn largest(&self, scores: &Array2<f64>) -> Array1<usize> {
-        let best = |row: ndarray::ArrayView1<f64>| {
-            (1..row.len()).fold(0, |best, column| if row[column] > row[best] { column } else { best })
-        };
-        scores.rows().into_iter().map(|row| self.classes[best(row)]).collect()
+        largest_columns(scores).mapv(|column| self.classes[column])
     }
 }
 

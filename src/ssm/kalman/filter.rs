@@ -1,11 +1,10 @@
 //! What is known of the state from the observations up to it?
 
-use std::borrow::Cow;
-
 use ndarray::{Array2, Array3, ArrayRef2};
 
 use super::Kalman;
 use super::recursion::Recursion;
+use crate::numerics::row_major;
 use crate::{Error, Result};
 
 /// What is known of each state from the observations up to it, and before the last of them.
@@ -92,7 +91,7 @@ impl Kalman {
         self.validate(y)?;
         let mut now = Recursion::new(self);
         let mut log_likelihood = 0.0;
-        for (t, row) in rows(y).chunks_exact(self.observation_dimension()).enumerate() {
+        for (t, row) in row_major(y).chunks_exact(self.observation_dimension()).enumerate() {
             let log_density = now.condition(row).ok_or_else(|| {
                 let what = format!("the covariance of observation {t} (counted from 0) given those before it");
                 Error::Singular { what, remedy: LOST }
@@ -110,11 +109,6 @@ impl Kalman {
 
 const LOST: &str = "its noise is lost beside the state's spread, or the numbers leave f64; use `filter_square_root`, \
                     a larger `observation_noise`, or rescale";
-
-/// y row after row.
-pub(super) fn rows(y: &ArrayRef2<f64>) -> Cow<'_, [f64]> {
-    y.as_slice().map_or_else(|| Cow::Owned(y.iter().copied().collect()), Cow::Borrowed)
-}
 
 /// Whether the density and the variances are.
 pub(super) fn is_finite(log_likelihood: f64, covariance: &[f64], n: usize) -> bool {

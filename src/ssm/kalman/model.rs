@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayRef2};
 
-use crate::numerics::{Cholesky, Semidefinite};
+use crate::numerics::{Cholesky, Semidefinite, is_symmetric};
 use crate::{Error, Result, validate};
 
 /// A linear-Gaussian state space model with a state of N dimensions and observations of M.
@@ -34,9 +34,6 @@ pub struct Kalman {
     pub(super) observation_offset: Array1<f64>,
     pub(super) observation_noise: Array2<f64>,
 }
-
-/// How far from symmetric a covariance may be, as a share of its largest variance.
-const ROUNDING: f64 = 1e-9;
 
 impl Kalman {
     /// From the three distributions: (m, P) of z₁, (F, Q) of z_{t+1} given z_t, (H, R) of y_t given z_t. The offsets
@@ -168,6 +165,9 @@ impl Kalman {
             let expected = format!("(times, {}), one column per row of `observation`,", self.observation_dimension());
             return Err(Error::shape("y", expected, y.shape()));
         }
+        if !y.iter().any(|value| value.is_infinite()) {
+            return Ok(());
+        }
         match y.indexed_iter().find(|(_, value)| value.is_infinite()) {
             None => Ok(()),
             Some(((t, j), value)) => {
@@ -183,9 +183,7 @@ fn shape(arg: &'static str, got: &Array2<f64>, needed: (usize, usize), expected:
 
 /// Made exactly symmetric, where it is but for rounding.
 fn symmetric(a: Array2<f64>) -> Option<Array2<f64>> {
-    let largest = a.diag().iter().fold(0.0, |s: f64, v| s.max(v.abs()));
-    let close = a.indexed_iter().all(|((i, j), v)| (v - a[[j, i]]).abs() <= ROUNDING * largest);
-    close.then(|| Array2::from_shape_fn(a.dim(), |(i, j)| 0.5 * a[[i, j]] + 0.5 * a[[j, i]]))
+    is_symmetric(&a).then(|| Array2::from_shape_fn(a.dim(), |(i, j)| 0.5 * a[[i, j]] + 0.5 * a[[j, i]]))
 }
 
 fn semidefinite(arg: &'static str, a: Array2<f64>) -> Result<Array2<f64>> {

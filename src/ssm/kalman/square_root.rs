@@ -3,10 +3,11 @@
 use ndarray::{Array2, Array3, ArrayRef2, Axis};
 
 use super::Kalman;
-use super::filter::{Filtered, beyond, is_finite, matrices, rows, vectors};
+use super::filter::{Filtered, beyond, is_finite, matrices, vectors};
 use super::model::{flat, positive_root, root};
 use crate::Result;
 use crate::numerics::flat::{affine, dot, product, solve_lower, triangularise};
+use crate::numerics::row_major;
 
 /// As [`Filtered`], with lower triangular B in place of the covariances B Bᵀ.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +82,7 @@ impl Kalman {
         let room = |width: usize| Vec::with_capacity(length * width);
         let (mut predicted_mean, mut predicted_root, mut mean, mut root) = (room(n), room(n * n), room(n), room(n * n));
         let mut log_likelihood = 0.0;
-        for (t, row) in rows(y).chunks_exact(self.observation_dimension()).enumerate() {
+        for (t, row) in row_major(y).chunks_exact(self.observation_dimension()).enumerate() {
             predicted_mean.extend_from_slice(&now.mean);
             predicted_root.extend_from_slice(&now.root);
             log_likelihood += now.condition(row);
