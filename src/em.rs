@@ -72,8 +72,10 @@ impl Default for Em {
     }
 }
 
-/// A decrease of this share of the objective is rounding.
-const ROUNDING: f64 = 1e-9;
+/// Whether an objective that cannot fall has fallen by more than rounding.
+pub(crate) fn fell(before: f64, after: f64) -> bool {
+    after - before < -1e-9 * before.abs().max(1.0)
+}
 
 impl Em {
     /// At most 100 iterations, until one gains less than 1e-3.
@@ -120,8 +122,7 @@ impl Em {
             let objective;
             (statistics, objective) = e(&fit.model)?;
             let gain = objective - last;
-            let fell = gain < -ROUNDING * last.abs().max(1.0);
-            if gain.is_nan() || fell && !self.approximate {
+            if gain.is_nan() || fell(last, objective) && !self.approximate {
                 return Err(Error::Decreased { iteration, before: last, after: objective });
             }
             fit.history.push(objective);

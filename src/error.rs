@@ -81,10 +81,11 @@ pub enum Error {
         /// The first observation with which the likelihood is 0.
         position: usize,
     },
-    /// EM lowered what it must raise.
+    /// EM, or coordinate ascent on an ELBO, lowered what it must raise.
     #[error(
-        "iteration {iteration} of EM changed the objective from {before} to {after}, but no iteration can lower it: check \
-         that the M step maximises the expectation that the E step takes, and that the E step returns its model's objective"
+        "iteration {iteration} changed the objective from {before} to {after}, but none can lower it: check that each step \
+         maximises what it should with all else fixed (EM: the M step the expectation that the E step takes), and that the \
+         objective returned is that of the model returned"
     )]
     Decreased {
         /// The iteration, counted from 1.

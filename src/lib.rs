@@ -51,6 +51,7 @@ pub mod prelude;
 pub mod random;
 pub mod ssm;
 mod validate;
+pub mod variational;
 
 pub use error::{Error, Result};
 /// The arrays of this crate's functions. A notebook's kernel can only keep variables whose types it can name, and this

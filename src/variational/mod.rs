@@ -1,0 +1,18 @@
+//! What can be said of hidden quantities when their posterior cannot be computed? Variational inference (变分推断).
+//!
+//! Any distribution q(z) splits the log evidence (证据) of the data x into a bound and what the bound lacks:
+//!
+//! log p(x) = E_q\[log p(x, z)\] − E_q\[log q(z)\] + KL(q ‖ p(z | x)) = [`Elbo`] + KL
+//!
+//! The left side does not depend on q, so raising the evidence lower bound (证据下界, ELBO) brings q nearer to the posterior.
+//! Mean field (平均场) takes a q that is a product, and [`CoordinateAscent`] improves one factor after the other:
+//! log q_i(z_i) = E_{the other factors}\[log p(x, z)\] + const.
+//!
+//! Source: Jordan, Ghahramani, Jaakkola and Saul, *An introduction to variational methods for graphical models*, Machine
+//! Learning 37 (1999); Blei, Kucukelbir and McAuliffe, *Variational inference: a review for statisticians*, JASA 112 (2017).
+
+mod ascent;
+mod elbo;
+
+pub use ascent::{Ascent, CoordinateAscent};
+pub use elbo::Elbo;
