@@ -21,6 +21,7 @@
 //! | [`expfam`] | exponential families: η, T, A, entropy, KL, maximum likelihood; conjugate priors | | F2 L677, L859-944 | sums and quadrature over all x, finite differences, SciPy | sampling, other families |
 //! | [`glm`] | generalised linear models by IRLS | | F2 L863 | the likelihood's own derivatives, all small separations, statsmodels, scikit-learn | other links, L1 |
 //! | [`bayes`] | naive Bayes: Gaussian, categorical, Bernoulli, multinomial | | F2 L886 | Bayes' rule multiplied out, scikit-learn | |
+//! | [`mcmc`] | Metropolis-Hastings, random walks, Gibbs, Hamiltonian Monte Carlo; effective sample sizes, R̂ | 06 | F2 L965-970 | detailed balance, loops written out, closed forms, quadrature, ArviZ | NUTS, adapted masses, tempering |
 //! | [`data`] | iris, Old Faithful, the Nile, a text, splits, scaling, reference files | 00, 01 | F3 L160-190 | scikit-learn's copy and split | remote data sets |
 //! | [`metrics`] | accuracy, confusion matrix | 01 | | counted by hand | |
 //! | [`random`] | NumPy's `RandomState` | 00 | | NumPy, moments | other generators |
@@ -41,6 +42,7 @@ pub mod gaussian;
 pub mod glm;
 pub mod hmm;
 pub mod linear;
+pub mod mcmc;
 pub mod metrics;
 pub mod mixture;
 pub mod mlp;

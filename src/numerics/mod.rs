@@ -2,14 +2,18 @@
 
 mod cholesky;
 pub(crate) mod flat;
+mod fourier;
 mod gamma;
 mod logistic;
+mod normal;
 mod qr;
 mod semidefinite;
 
 pub(crate) use cholesky::Cholesky;
+pub(crate) use fourier::autocorrelation;
 pub(crate) use gamma::{digamma, inverse_digamma, ln_gamma, ln_gamma_multivariate, trigamma};
 pub(crate) use logistic::{logistic, softplus};
+pub(crate) use normal::normal_quantile;
 pub(crate) use qr::Qr;
 pub(crate) use semidefinite::Semidefinite;
 
