@@ -13,6 +13,7 @@ mod expfam;
 mod glm;
 mod hmm;
 mod kalman;
+mod mcmc;
 mod metrics;
 mod mixture;
 mod mlp;
