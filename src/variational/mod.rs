@@ -8,11 +8,17 @@
 //! Mean field (平均场) takes a q that is a product, and [`CoordinateAscent`] improves one factor after the other:
 //! log q_i(z_i) = E_{the other factors}\[log p(x, z)\] + const.
 //!
+//! | q | for | the bound is climbed by |
+//! | --- | --- | --- |
+//! | [`MeanField`] | a few discrete variables, a [`FactorGraph`], where log p(x) = ELBO + KL can be checked | coordinate ascent |
+//!
 //! Source: Jordan, Ghahramani, Jaakkola and Saul, *An introduction to variational methods for graphical models*, Machine
 //! Learning 37 (1999); Blei, Kucukelbir and McAuliffe, *Variational inference: a review for statisticians*, JASA 112 (2017).
 
 mod ascent;
+mod discrete;
 mod elbo;
 
 pub use ascent::{Ascent, CoordinateAscent};
+pub use discrete::{FactorGraph, MeanField};
 pub use elbo::Elbo;
