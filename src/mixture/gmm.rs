@@ -120,15 +120,15 @@ impl GaussianMixture {
     /// γ (N, K) and log p(x_n) (N), of points that have been checked.
     pub(super) fn shares(&self, x: &ArrayRef2<f64>) -> (Array2<f64>, Array1<f64>) {
         let mut shares = self.gaussians.log_density_of_valid(x);
-        let log_density = normalise(&mut shares, &self.weight);
+        let log_density = normalise(&mut shares, &self.weight, &self.weight.ln());
         (shares, log_density)
     }
 }
 
 /// Turns log N(x_n | k) into γ_nk, and returns log p(x_n). A point that every component is infinitely far from keeps the
 /// weights as its shares, and −∞.
-pub(super) fn normalise(log_density: &mut Array2<f64>, weight: &Array1<f64>) -> Array1<f64> {
-    let (weight, log_weight) = (weight.to_vec(), weight.ln().to_vec());
+pub(crate) fn normalise(log_density: &mut Array2<f64>, weight: &Array1<f64>, log_weight: &Array1<f64>) -> Array1<f64> {
+    let (weight, log_weight) = (weight.to_vec(), log_weight.to_vec());
     let one = |mut row: ArrayViewMut1<'_, f64>| match row.as_slice_mut() {
         Some(row) => normalise_row(row, &weight, &log_weight),
         None => {

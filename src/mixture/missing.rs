@@ -150,7 +150,7 @@ impl GaussianMixture {
                 conditionals.push((component, rows, seen));
             }
         }
-        let log_likelihood = normalise(&mut shares, &self.weight).sum();
+        let log_likelihood = normalise(&mut shares, &self.weight, &self.weight.ln()).sum();
         let mut uncertainty = Array3::zeros((k, d, d));
         for (component, rows, seen) in conditionals {
             let share: f64 = rows.iter().map(|&n| shares[[n, component]]).sum();

@@ -13,5 +13,6 @@ mod learn;
 mod missing;
 
 pub use gmm::GaussianMixture;
+pub(crate) use gmm::normalise;
 pub use kmeans::{Clusters, KMeans};
 pub use learn::GaussianEm;

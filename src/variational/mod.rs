@@ -11,6 +11,7 @@
 //! | q | for | the bound is climbed by |
 //! | --- | --- | --- |
 //! | [`MeanField`] | a few discrete variables, a [`FactorGraph`], where log p(x) = ELBO + KL can be checked | coordinate ascent |
+//! | [`MixturePosterior`] | a [`BayesianMixture`] of Gaussians | coordinate ascent |
 //!
 //! Source: Jordan, Ghahramani, Jaakkola and Saul, *An introduction to variational methods for graphical models*, Machine
 //! Learning 37 (1999); Blei, Kucukelbir and McAuliffe, *Variational inference: a review for statisticians*, JASA 112 (2017).
@@ -18,7 +19,9 @@
 mod ascent;
 mod discrete;
 mod elbo;
+mod mixture;
 
 pub use ascent::{Ascent, CoordinateAscent};
 pub use discrete::{FactorGraph, MeanField};
 pub use elbo::Elbo;
+pub use mixture::{BayesianMixture, MixturePosterior};

@@ -1,11 +1,13 @@
 //! What do vectors tell about their mean and covariance?
 
-use ndarray::{Array1, Array2, ArrayRef2, Axis};
+use std::f64::consts::{LN_2, PI};
+
+use ndarray::{Array1, Array2, ArrayRef1, ArrayRef2, Axis};
 
 use super::{Conjugate, log_student};
 use crate::expfam::MultivariateGaussian;
 use crate::expfam::multivariate::{covariance_factor, mean_and_scatter, squared_distance};
-use crate::numerics::{Cholesky, ln_gamma_multivariate};
+use crate::numerics::{Cholesky, digamma, ln_gamma_multivariate};
 use crate::{Error, Result, validate};
 
 /// Σ ~ inverse Wishart (ν, Ψ), μ | Σ ~ N(m, Σ/κ):
@@ -78,6 +80,57 @@ impl NormalInverseWishart {
     pub fn scale(&self) -> &Array2<f64> {
         &self.scale
     }
+
+    /// The posterior after n observations, which need not be whole, with this mean and scatter S.
+    pub(crate) fn after(&self, n: f64, mean: &ArrayRef1<f64>, scatter: &ArrayRef2<f64>) -> Result<Self> {
+        let count = self.count + n;
+        let shift = &mean.view() - &self.mean;
+        let column = shift.view().insert_axis(Axis(1));
+        let scale = &self.scale + &scatter.view() + column.dot(&column.t()) * (self.count * n / count);
+        Self::new(&self.mean + shift * (n / count), count, self.degrees + n, scale)
+    }
+
+    /// E log |Σ⁻¹| = Σ_{j < D} ψ((ν − j)/2) + D log 2 − log |Ψ|.
+    pub(crate) fn expected_log_precision(&self) -> f64 {
+        let digammas: f64 = (0..self.mean.len()).map(|j| digamma(0.5 * (self.degrees - j as f64))).sum();
+        digammas + self.mean.len() as f64 * LN_2 - self.log_scale()
+    }
+
+    /// log |Ψ|.
+    pub(crate) fn log_scale(&self) -> f64 {
+        self.cholesky.log_determinant()
+    }
+
+    /// E Σ_n log N(x_n | μ, Σ) of n observations with this mean and scatter.
+    pub(crate) fn expected_log_likelihood(&self, n: f64, mean: &ArrayRef1<f64>, scatter: &ArrayRef2<f64>) -> f64 {
+        let d = self.mean.len() as f64;
+        let trace = (self.cholesky.inverse() * scatter).sum();
+        let distance = squared_distance(&self.cholesky, mean, &self.mean);
+        let each = self.expected_log_precision() - d / self.count - d * (2.0 * PI).ln() - self.degrees * distance;
+        0.5 * (n * each - self.degrees * trace)
+    }
+
+    /// E_q log p(μ, Σ⁻¹), where p is this distribution, as a density of the mean and the precision. Of q = p it is minus the
+    /// entropy.
+    pub(crate) fn expected_log_density(&self, q: &Self) -> f64 {
+        let d = self.mean.len() as f64;
+        let log_precision = q.expected_log_precision();
+        // L_q⁻¹ L_p, whose squares sum to tr Ψ_q⁻¹ Ψ_p.
+        let whitened = q.cholesky.inverse_lower().dot(self.cholesky.lower());
+        let trace: f64 = whitened.iter().map(|entry| entry * entry).sum();
+        let distance = squared_distance(&q.cholesky, &self.mean, &q.mean);
+        let of_mean = d * (self.count / (2.0 * PI)).ln() + log_precision
+            - d * self.count / q.count
+            - self.count * q.degrees * distance;
+        let of_precision = (self.degrees - d - 1.0) * log_precision - q.degrees * trace;
+        0.5 * (of_mean + of_precision) - self.log_normaliser_of_precision()
+    }
+
+    /// log of 2^(νD/2) Γ_D(ν/2) |Ψ|^(−ν/2).
+    fn log_normaliser_of_precision(&self) -> f64 {
+        let (d, half) = (self.mean.len(), 0.5 * self.degrees);
+        half * (d as f64 * LN_2 - self.log_scale()) + ln_gamma_multivariate(d, half)
+    }
 }
 
 impl Conjugate for NormalInverseWishart {
@@ -86,19 +139,12 @@ impl Conjugate for NormalInverseWishart {
     fn posterior(&self, x: &ArrayRef2<f64>) -> Result<Self> {
         validate::samples("x", x)?;
         validate::columns("x", x, self.mean.len())?;
-        let n = x.nrows() as f64;
         let (mean, scatter) = mean_and_scatter(x);
-        let count = self.count + n;
-        let shift = &mean - &self.mean;
-        let column = shift.view().insert_axis(Axis(1));
-        let scale = &self.scale + scatter + column.dot(&column.t()) * (self.count * n / count);
-        Self::new(&self.mean + shift * (n / count), count, self.degrees + n, scale)
+        self.after(x.nrows() as f64, &mean, &scatter)
     }
 
     fn log_normaliser(&self) -> f64 {
-        let (d, half) = (self.mean.len(), 0.5 * self.degrees);
-        half * (d as f64 * std::f64::consts::LN_2 - self.cholesky.log_determinant()) + ln_gamma_multivariate(d, half)
-            - 0.5 * d as f64 * self.count.ln()
+        self.log_normaliser_of_precision() - 0.5 * self.mean.len() as f64 * self.count.ln()
     }
 
     fn log_predictive(&self, x: &ArrayRef2<f64>) -> Result<Array1<f64>> {
@@ -107,7 +153,7 @@ impl Conjugate for NormalInverseWishart {
         let d = self.mean.len();
         let degrees = self.degrees - d as f64 + 1.0;
         let factor = (self.count + 1.0) / (self.count * degrees);
-        let log_determinant = self.cholesky.log_determinant() + d as f64 * factor.ln();
+        let log_determinant = self.log_scale() + d as f64 * factor.ln();
         let log_density = |x: ndarray::ArrayView1<'_, f64>| {
             log_student(degrees, d, squared_distance(&self.cholesky, &x, &self.mean) / factor, log_determinant)
         };
