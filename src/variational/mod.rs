@@ -12,16 +12,22 @@
 //! | --- | --- | --- |
 //! | [`MeanField`] | a few discrete variables, a [`FactorGraph`], where log p(x) = ELBO + KL can be checked | coordinate ascent |
 //! | [`MixturePosterior`] | a [`BayesianMixture`] of Gaussians | coordinate ascent |
+//! | [`VariationalGaussian`] | any log p(x, z) with a gradient, z in ℝᴰ: [`BlackBox`] | gradients from samples |
 //!
 //! Source: Jordan, Ghahramani, Jaakkola and Saul, *An introduction to variational methods for graphical models*, Machine
 //! Learning 37 (1999); Blei, Kucukelbir and McAuliffe, *Variational inference: a review for statisticians*, JASA 112 (2017).
 
+mod adam;
 mod ascent;
+mod blackbox;
 mod discrete;
 mod elbo;
+mod gaussian;
 mod mixture;
 
 pub use ascent::{Ascent, CoordinateAscent};
+pub use blackbox::{BlackBox, BlackBoxFit};
 pub use discrete::{FactorGraph, MeanField};
 pub use elbo::Elbo;
+pub use gaussian::{ElboEstimate, Family, VariationalGaussian};
 pub use mixture::{BayesianMixture, MixturePosterior};
