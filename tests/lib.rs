@@ -22,6 +22,7 @@ mod perceptron;
 mod plot;
 mod random;
 mod separable;
+mod variational;
 
 use mlnotes::check::{Tolerance, close};
 use ndarray::{ArrayRef, Dimension};
