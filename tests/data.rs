@@ -40,6 +40,29 @@ fn classic_data_are_what_they_were() {
     assert_eq!(hex(text), "a2fbd667c288b4bdc42e828ee6c05372ac66054667bb27b411e82bcaf24fe7af");
 }
 
+/// Mosteller and Wallace count 51, 14, 5, 3 and 12 papers. Planted: No. 64 given to Hamilton; a count of 2 read as 1.
+#[test]
+fn the_federalist_is_what_was_counted() {
+    let papers = mlnotes::data::federalist();
+    let text = std::fs::read(Path::new(env!("MLNOTES_CHECKOUT")).join("data/federalist.txt")).unwrap();
+    assert_eq!(hex(text), "94f02c1cf6408d495288e7e0c68b95446eb76f1685e5721311a278e45f515ce7");
+    assert_eq!(papers.features.dim(), (85, 378));
+    assert_eq!((papers.features.sum(), papers.features.iter().filter(|n| **n > 0.0).count()), (19_294.0, 10_669));
+    assert!(papers.feature_names.is_sorted() && papers.feature_names.len() == 378);
+    let spread = papers.features.mapv(|n| f64::from(u8::from(n > 0.0))).sum_axis(Axis(0));
+    assert!(spread.iter().all(|n| (5.0..=42.0).contains(n)));
+    assert!(papers.features.sum_axis(Axis(0)).iter().all(|n| *n >= 30.0));
+    // By hand in the text: No. 81 has "court" 25 times, No. 6 "war" 10 times.
+    let count = |paper: usize, word: &str| {
+        papers.features[[paper - 1, papers.feature_names.iter().position(|name| name == word).unwrap()]]
+    };
+    assert_eq!((count(81, "court"), count(6, "war"), count(1, "president")), (25.0, 10.0, 0.0));
+    let mut written = [0; 5];
+    papers.targets.iter().for_each(|&author| written[author] += 1);
+    assert_eq!(written, [51, 14, 5, 3, 12]);
+    assert!(format!("{papers:?}").contains("(able, absolute, according, "));
+}
+
 /// Fisher's Table I in two numbers: the sums of setosa's and virginica's sepal lengths are 250.3 and 329.4 cm.
 #[test]
 fn iris_has_fishers_means() {

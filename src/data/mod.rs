@@ -3,12 +3,14 @@
 //! | piece | what it does |
 //! | --- | --- |
 //! | [`iris`](fn@iris) | 150 flowers, embedded |
+//! | [`federalist`](fn@federalist) | word counts of 85 papers, embedded |
 //! | [`nile`](fn@nile) | 100 years of a river's flow, embedded |
 //! | [`train_test_split`] | splits at random, row for row as scikit-learn does |
 //! | [`Standardizer`] | mean 0 and standard deviation 1, by the training rows alone |
 //! | [`Reference`] | reads the expected values in `data/reference` |
 
 mod classic;
+mod federalist;
 mod iris;
 mod nile;
 mod reference;
@@ -18,6 +20,7 @@ mod split;
 use ndarray::{Array1, Array2};
 
 pub use classic::{coriolanus, faithful};
+pub use federalist::federalist;
 pub use iris::iris;
 pub use nile::nile;
 pub use reference::Reference;
@@ -41,10 +44,17 @@ pub struct Dataset {
 impl std::fmt::Debug for Dataset {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (samples, features) = self.features.dim();
-        let (columns, classes) = (self.feature_names.join(", "), self.target_names.join(", "));
+        let (columns, classes) = (listed(&self.feature_names), listed(&self.target_names));
         write!(f, "Dataset: {samples} samples, {features} features ({columns}), ")?;
         write!(f, "{} classes ({classes})", self.target_names.len())
     }
+}
+
+/// The names, of which many would fill a screen.
+fn listed(names: &[String]) -> String {
+    const FIRST: usize = 8;
+    let rest = if names.len() > FIRST { ", …" } else { "" };
+    names[..names.len().min(FIRST)].join(", ") + rest
 }
 
 /// A number observed again and again.
