@@ -13,6 +13,7 @@ mod expfam;
 mod glm;
 mod hmm;
 mod kalman;
+mod lda;
 mod mcmc;
 mod metrics;
 mod mixture;

@@ -23,6 +23,7 @@ mod blackbox;
 mod discrete;
 mod elbo;
 mod gaussian;
+pub mod lda;
 mod mixture;
 
 pub use ascent::{Ascent, CoordinateAscent};
