@@ -13,11 +13,12 @@ use mlnotes::hmm::{BaumWelch, Categorical, Chain, Gaussian, Hmm};
 use mlnotes::mixture::{GaussianEm, GaussianMixture};
 use mlnotes::prelude::*;
 use mlnotes::ssm::kalman::Kalman;
+use mlnotes::variational::lda::{Corpus, Lda};
 
 /// One workload: the data made ready once, then the part that is timed.
 type Workload = Box<dyn Fn() -> Result<Vec<f64>>>;
 
-const WORKLOADS: [(&str, &str); 10] = [
+const WORKLOADS: [(&str, &str); 12] = [
     ("perceptron", "iris_20_epochs"),
     ("mlp", "iris_50_epochs"),
     ("hmm", "learn_categorical"),
@@ -28,6 +29,8 @@ const WORKLOADS: [(&str, &str); 10] = [
     ("mixture", "full_1M_2_5"),
     ("kalman", "local_level"),
     ("kalman", "tracking"),
+    ("lda", "batch_2k_5k_20"),
+    ("lda", "online_2k_5k_20"),
 ];
 
 fn workload(topic: &str, name: &str) -> Result<Option<Workload>> {
@@ -42,6 +45,8 @@ fn workload(topic: &str, name: &str) -> Result<Option<Workload>> {
         ("mixture", "full_1M_2_5") => Some(mixture(1_000_000, 2, 5)?),
         ("kalman", "local_level") => Some(kalman(Kalman::local_level(0.1, 1.0, 0.0, 10.0)?)?),
         ("kalman", "tracking") => Some(kalman(Kalman::constant_velocity(1.0, 0.1, 1.0, [0.0; 4], 10.0)?)?),
+        ("lda", "batch_2k_5k_20") => Some(lda(false)?),
+        ("lda", "online_2k_5k_20") => Some(lda(true)?),
         _ => None,
     })
 }
@@ -150,6 +155,29 @@ fn kalman(model: Kalman) -> Result<Workload> {
     let mut y = RandomState::new(1).normal_array((20_000, model.observation_dimension()));
     y.accumulate_axis_inplace(Axis(0), |before, value| *value += before);
     Ok(Box::new(move || Ok(vec![model.log_likelihood(black_box(&y))?])))
+}
+
+/// One pass over 2,000 documents of 150 words, 5,000 different ones, 20 topics; what scikit-learn's `fit` also computes at
+/// its end, the perplexity, too.
+fn lda(online: bool) -> Result<Workload> {
+    const WORDS: f64 = 5_000.0;
+    let mut random = RandomState::new(1);
+    let ranks: Array2<f64> =
+        random.uniform_array((2_000, 150)).mapv(|u: f64| (u * (WORDS + 1.0).ln()).exp().floor() - 1.0);
+    let moved: Array2<f64> = random.uniform_array((2_000, 150));
+    let word = |d: usize, n: usize| {
+        let rank = ranks[[d, n]].min(WORDS - 1.0);
+        if moved[[d, n]] < 0.5 { rank } else { (rank + 500.0 * (d % 10) as f64) % WORDS }
+    };
+    let document = |d: usize| (0..150).map(|n| (word(d, n) as usize, 1.0)).collect();
+    let corpus = Corpus::from_lists(&(0..2_000).map(document).collect::<Vec<_>>(), 5_000)?;
+    let lda = Lda::new(20).passes(1).tolerance(-1.0);
+    Ok(Box::new(move || {
+        let model = if online { lda.fit_online(black_box(&corpus))?.model } else { lda.fit(black_box(&corpus))?.model };
+        black_box(model.perplexity(&corpus)?);
+        let lambda = model.lambda();
+        Ok(lambda.sum_axis(Axis(1)).into_iter().chain(lambda.column(3).to_vec()).collect())
+    }))
 }
 
 fn main() -> Result<()> {
