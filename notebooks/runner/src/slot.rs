@@ -12,10 +12,10 @@ use crate::{std_source, toolchain};
 /// The environment variable naming the folder that holds the slots; a registered kernel carries it.
 pub const HOME: &str = "MLNOTES_NOTEBOOKS_HOME";
 
-/// Every crate that a cell uses is fully optimised, ours included; only the cell's own code is not. Procedural macros run
-/// for a moment and are no part of a cell: optimising them is a third of the first wait.
+/// Every crate that a cell uses is built as for a release, ours included; only the cell's own code is not. Procedural macros
+/// run for a moment and are no part of a cell: optimising them is a third of the first wait.
 const CARGO_CONFIG: &str = r#"[profile.dev.package]
-"*" = { opt-level = 3, codegen-units = 16 }
+"*" = { opt-level = 3, codegen-units = 16, debug-assertions = false, overflow-checks = false }
 autocfg.opt-level = 0
 proc-macro2.opt-level = 0
 quote.opt-level = 0
