@@ -131,7 +131,6 @@ fn every_answer_is_the_joint_gaussians() {
         (4, 3, 2, 5, 0.6),
         (1, 1, 1, 1, 0.0),
         (2, 3, 2, 4, 0.0),
-        (2, 2, 2, 3, 1.0),
         (10, 2, 10, 3, 0.2),
     ] {
         let model = example(n, m, rank, &mut random);
@@ -601,10 +600,10 @@ fn em_keeps_what_it_is_told_and_what_is_exact() {
     let all = KalmanEm::new().keep_initial_mean().keep_initial_covariance().keep_transition().keep_process_noise();
     let none = all.keep_observation().keep_observation_noise().fit(&start, &views(&sequences)).unwrap();
     assert_eq!(none.model, start);
-    // One time, and nothing observed: no move and no observation to learn from.
-    let unseen = KalmanEm::new().fit(&start, &[&array![[NOTHING]]]).unwrap();
-    assert_eq!(unseen.model.transition(), start.transition());
-    assert_eq!(unseen.model.observation_noise(), start.observation_noise());
+    // One time: no move to learn from.
+    let once = KalmanEm::new().iterations(1).fit(&start, &[&array![[1.0]]]).unwrap();
+    assert_eq!(once.model.transition(), start.transition());
+    assert_eq!(once.model.process_noise(), start.process_noise());
 }
 
 /// Durbin and Koopman (2012), section 2: the variances 1469.1 and 15099, found by maximum likelihood. Their start is
@@ -710,6 +709,7 @@ fn what_is_no_model_is_refused_with_a_remedy() {
         (Array2::zeros((0, 1)), "at least one row"),
         (Array2::zeros((3, 2)), "(times, 1)"),
         (array![[1.0], [f64::INFINITY]], "inf at [1, 0]"),
+        (array![[NOTHING], [NOTHING]], "every entry is missing"),
     ] {
         for message in [
             message(walk.log_likelihood(&y)),
@@ -738,7 +738,8 @@ fn numbers_that_leave_f64_are_an_error_and_not_a_nan() {
     let explosive =
         Kalman::new((array![1.0], array![[1.0]]), (array![[1e10]], array![[1.0]]), (array![[1.0]], array![[1.0]]))
             .unwrap();
-    let y = Array2::from_elem((100, 1), NOTHING);
+    let mut y = Array2::from_elem((100, 1), NOTHING);
+    y[[0, 0]] = 1.0;
     for message in [
         message(explosive.log_likelihood(&y)),
         message(explosive.smooth(&y)),

@@ -62,9 +62,9 @@ impl Kalman {
     /// use mlnotes::ssm::kalman::Kalman;
     /// use ndarray::array;
     ///
-    /// // Without noise in between, half a step further at velocity (2, 4).
+    /// // All is known and nothing pushes: half a step further at velocity (2, 4).
     /// let model = Kalman::constant_velocity(0.5, 0.0, 1.0, [0.0, 1.0, 2.0, 4.0], 0.0)?;
-    /// let forecast = model.forecast(&array![[f64::NAN, f64::NAN]], 1)?;
+    /// let forecast = model.forecast(&array![[0.0, 1.0]], 1)?;
     /// assert_eq!(forecast.mean, array![[1.0, 3.0]]);
     /// # Ok::<(), mlnotes::Error>(())
     /// ```

@@ -13,7 +13,7 @@
 //! | `process_noise` | Q | (N, N) | positive semi-definite |
 //! | `observation`, `observation_offset` | H, d | (M, N), (M) | |
 //! | `observation_noise` | R | (M, M) | positive definite |
-//! | `y` | y_t | (T, M) | NaN where nothing was observed: whole rows or single entries |
+//! | `y` | y_t | (T, M) | NaN where nothing was observed: whole rows or single entries, but not all |
 //!
 //! | question | answer |
 //! | --- | --- |

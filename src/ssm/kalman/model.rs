@@ -156,10 +156,16 @@ impl Kalman {
         &self.observation_noise
     }
 
-    /// At least one row of M numbers, none infinite; NaN is what is missing.
+    /// At least one row of M numbers, none infinite; NaN is what is missing, but not everywhere.
     pub(super) fn validate(&self, y: &ArrayRef2<f64>) -> Result<()> {
         if y.nrows() == 0 {
             return Err(Error::Empty { arg: "y", remedy: "give at least one row, one time per row" });
+        }
+        if y.iter().all(|y| y.is_nan()) {
+            return Err(Error::Empty {
+                arg: "y",
+                remedy: "every entry is missing (NaN), give at least one observation",
+            });
         }
         if y.ncols() != self.observation_dimension() {
             let expected = format!("(times, {}), one column per row of `observation`,", self.observation_dimension());
