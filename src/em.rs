@@ -10,7 +10,7 @@
 //!
 //! Source: Dempster, Laird and Rubin, *Maximum likelihood from incomplete data via the EM algorithm*, JRSS B 39 (1977).
 
-use crate::{Error, Result};
+use crate::{Error, Result, validate};
 
 /// The driver: a reader brings the E and the M step.
 ///
@@ -72,9 +72,14 @@ impl Default for Em {
     }
 }
 
-/// Whether an objective that cannot fall has fallen by more than rounding.
-pub(crate) fn fell(before: f64, after: f64) -> bool {
-    after - before < -1e-9 * before.abs().max(1.0)
+/// A decrease of this share of the objective is rounding.
+const ROUNDING: f64 = 1e-9;
+
+/// What an iteration gained, of an objective that may not fall unless `may_fall`.
+pub(crate) fn gain(iteration: usize, before: f64, after: f64, may_fall: bool) -> Result<f64> {
+    let gain = after - before;
+    let fell = gain < -ROUNDING * before.abs().max(1.0);
+    if gain.is_nan() || fell && !may_fall { Err(Error::Decreased { iteration, before, after }) } else { Ok(gain) }
 }
 
 impl Em {
@@ -111,9 +116,7 @@ impl Em {
         mut e: impl FnMut(&M) -> Result<(S, f64)>,
         mut m: impl FnMut(&M, S) -> Result<M>,
     ) -> Result<Fit<M>> {
-        if self.tolerance.is_nan() {
-            return Err(Error::domain("tolerance", self.tolerance, "a number, for instance 1e-3"));
-        }
+        validate::tolerance("tolerance", self.tolerance)?;
         let (mut statistics, objective) = e(&start)?;
         let mut fit = Fit { model: start, history: vec![objective], converged: false };
         for iteration in 1..=self.iterations {
@@ -121,10 +124,7 @@ impl Em {
             fit.model = m(&fit.model, statistics)?;
             let objective;
             (statistics, objective) = e(&fit.model)?;
-            let gain = objective - last;
-            if gain.is_nan() || fell(last, objective) && !self.approximate {
-                return Err(Error::Decreased { iteration, before: last, after: objective });
-            }
+            let gain = gain(iteration, last, objective, self.approximate)?;
             fit.history.push(objective);
             if gain.abs() < self.tolerance {
                 fit.converged = true;

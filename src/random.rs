@@ -75,6 +75,26 @@ impl RandomState {
         }
     }
 
+    /// A number from the gamma distribution of this shape, 1 or more.
+    ///
+    /// Source: Marsaglia and Tsang, *A simple method for generating gamma variables*, ACM TOMS 26 (2000).
+    pub(crate) fn gamma(&mut self, shape: f64) -> f64 {
+        let b = shape - 1.0 / 3.0;
+        let c = 1.0 / (9.0 * b).sqrt();
+        loop {
+            let x = self.normal();
+            let root = 1.0 + c * x;
+            if root <= 0.0 {
+                continue;
+            }
+            let v = root * root * root;
+            let u = self.uniform();
+            if u < 1.0 - 0.0331 * (x * x) * (x * x) || u.ln() < 0.5 * x * x + b * (1.0 - v + v.ln()) {
+                return b * v;
+            }
+        }
+    }
+
     /// An integer from 0 to `n` − 1, each equally likely.
     ///
     /// # Errors

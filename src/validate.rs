@@ -51,6 +51,11 @@ pub(crate) fn positive(arg: &'static str, value: f64, example: &str) -> Result<(
     Err(Error::domain(arg, value, format!("above 0 and finite, for instance {example}")))
 }
 
+/// When an iteration ends: any number, below 0 never.
+pub(crate) fn tolerance(arg: &'static str, value: f64) -> Result<()> {
+    if value.is_nan() { Err(Error::domain(arg, value, "a number, for instance 1e-3")) } else { Ok(()) }
+}
+
 /// At least 1.
 pub(crate) fn at_least_one(arg: &'static str, value: usize) -> Result<()> {
     if value > 0 {

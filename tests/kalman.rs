@@ -708,6 +708,8 @@ fn what_is_no_model_is_refused_with_a_remedy() {
     for (y, words) in [
         (Array2::zeros((0, 1)), "at least one row"),
         (Array2::zeros((3, 2)), "(times, 1)"),
+        (Array2::zeros((3, 0)), "(times, 1)"),
+        (Array2::from_elem((3, 2), NOTHING), "(times, 1)"),
         (array![[1.0], [f64::INFINITY]], "inf at [1, 0]"),
         (array![[NOTHING], [NOTHING]], "every entry is missing"),
     ] {

@@ -47,8 +47,9 @@ pub(crate) fn paragraph(class: &str, text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("<p class=\"{class}\">{}</p>", escape(text)) }
 }
 
-/// One table cell: `tag` is `td` or `th`, `class` may be empty.
+/// One table cell: `tag` is `td` or `th`, `class` may be empty. A header without text is none, to a screen reader.
 pub(crate) fn cell(tag: &str, class: &str, text: &str) -> String {
+    let tag = if text.is_empty() { "td" } else { tag };
     if class.is_empty() {
         format!("<{tag}>{}</{tag}>", escape(text))
     } else {

@@ -113,14 +113,12 @@ impl Show for Table {
 
     fn to_rich(&self) -> Rich {
         let classes: Vec<&str> = self.right().into_iter().map(|right| if right { "n" } else { "" }).collect();
-        let line = |texts: &[String]| -> String {
-            let cells: String = texts.iter().zip(&classes).map(|(text, class)| cell("td", class, text)).collect();
+        let line = |tag: &str, texts: &[String]| -> String {
+            let cells: String = texts.iter().zip(&classes).map(|(text, class)| cell(tag, class, text)).collect();
             format!("<tr>{cells}</tr>")
         };
-        let body: String = self.texts().iter().map(|row| line(row)).collect();
-        // A header without text is none, to a screen reader.
-        let header = |(name, class): (&String, &&str)| cell(if name.is_empty() { "td" } else { "th" }, class, name);
-        let head = format!("<tr>{}</tr>", self.names.iter().zip(&classes).map(header).collect::<String>());
+        let body: String = self.texts().iter().map(|row| line("td", row)).collect();
+        let head = line("th", &self.names);
         Rich::Html(frame(&format!(
             "{}<table><thead>{head}</thead><tbody>{body}</tbody></table>{}",
             paragraph("cap", &self.title),

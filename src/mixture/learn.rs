@@ -5,6 +5,7 @@ use ndarray::{Array1, Array2, ArrayRef2};
 use super::{GaussianMixture, KMeans};
 use crate::em::{Em, Fit};
 use crate::gaussian::{Covariance, Gaussians, Moments, Regular, Spread};
+use crate::mlp::one_hot;
 use crate::{Error, Result, validate};
 
 /// EM for a mixture of K Gaussians.
@@ -142,8 +143,7 @@ impl GaussianEm {
     /// The mixture whose shares are the clusters of k-means.
     fn start(&self, x: &ArrayRef2<f64>, seed: u32) -> Result<GaussianMixture> {
         let clusters = KMeans::new(self.components).starts(1).seed(seed).fit(x)?;
-        let shares =
-            Array2::from_shape_fn((x.nrows(), self.components), |(n, k)| f64::from(u8::from(clusters.labels[n] == k)));
+        let shares = one_hot(&clusters.labels, self.components)?;
         // Clusters of one point have no spread yet: a trace of the whole data's keeps the start from being singular.
         let all = Moments::of(&[(x.view(), Array2::ones((x.nrows(), 1)).view())], Spread::Spherical)?;
         let Covariance::Spherical(scatter) = &all.scatter else {

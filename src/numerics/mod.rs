@@ -38,6 +38,11 @@ pub(crate) fn row_major<T: Clone, D: Dimension>(array: &ArrayRef<T, D>) -> Cow<'
     array.as_slice().map_or_else(|| Cow::Owned(array.iter().cloned().collect()), Cow::Borrowed)
 }
 
+/// x log x, 0 at 0, which is its limit.
+pub(crate) fn x_log_x(x: f64) -> f64 {
+    if x > 0.0 { x * x.ln() } else { 0.0 }
+}
+
 /// log Σ exp(x), without overflow or underflow; −∞ for a sum of nothing.
 ///
 /// ```

@@ -1,8 +1,8 @@
 //! Coordinate ascent, which no sweep may take downhill.
 
 use super::Elbo;
-use crate::em::fell;
-use crate::{Error, Result};
+use crate::em::gain;
+use crate::{Result, validate};
 
 /// The driver of coordinate ascent (坐标上升, CAVI): a reader brings the sweep over the factors of q.
 ///
@@ -95,21 +95,14 @@ impl CoordinateAscent {
     /// Repeats `sweep`, which improves every factor of q once and gives the new q with its bound.
     ///
     /// # Errors
-    /// Those of the sweep; [`Error::Decreased`] where the bound falls, since then some factor is not updated rightly;
+    /// Those of the sweep; [`Error::Decreased`](crate::Error::Decreased) where the bound falls, since then some factor is not updated rightly;
     /// a tolerance or a bound that is NaN.
     pub fn run<M>(&self, start: (M, Elbo), mut sweep: impl FnMut(&M) -> Result<(M, Elbo)>) -> Result<Ascent<M>> {
-        if self.tolerance.is_nan() {
-            return Err(Error::domain("tolerance", self.tolerance, "a number, for instance 1e-3"));
-        }
+        validate::tolerance("tolerance", self.tolerance)?;
         let mut fit = Ascent { model: start.0, history: vec![start.1], converged: false };
         for iteration in 1..=self.sweeps {
-            let before = fit.elbo().value();
             let (model, elbo) = sweep(&fit.model)?;
-            let after = elbo.value();
-            let gain = after - before;
-            if gain.is_nan() || fell(before, after) {
-                return Err(Error::Decreased { iteration, before, after });
-            }
+            let gain = gain(iteration, fit.elbo().value(), elbo.value(), false)?;
             (fit.model, fit.converged) = (model, gain.abs() < self.tolerance);
             fit.history.push(elbo);
             if fit.converged {

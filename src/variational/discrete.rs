@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, ArrayRef, Dimension};
 
 use super::{Ascent, CoordinateAscent, Elbo};
-use crate::numerics::log_sum_exp;
+use crate::numerics::{log_sum_exp, x_log_x};
 use crate::random::RandomState;
 use crate::{Error, Result};
 
@@ -367,9 +367,4 @@ impl MeanField {
 
 fn one_state(states: usize, state: usize) -> Array1<f64> {
     Array1::from_shape_fn(states, |z| f64::from(u8::from(z == state)))
-}
-
-/// 0 at 0, which is its limit.
-fn x_log_x(x: f64) -> f64 {
-    if x > 0.0 { x * x.ln() } else { 0.0 }
 }

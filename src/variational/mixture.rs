@@ -6,7 +6,8 @@ use super::{Ascent, CoordinateAscent, Elbo};
 use crate::expfam::conjugate::{Conjugate, NormalInverseWishart};
 use crate::gaussian::{Covariance, Gaussians, Moments, Spread};
 use crate::mixture::{GaussianMixture, KMeans, normalise};
-use crate::numerics::{digamma, largest_columns, ln_gamma};
+use crate::mlp::one_hot;
+use crate::numerics::{digamma, largest_columns, ln_gamma, x_log_x};
 use crate::{Error, Result, validate};
 
 /// Variational inference for a Bayesian mixture (贝叶斯混合模型) of K Gaussians, whose weights, means and precisions Λ = Σ⁻¹
@@ -159,8 +160,7 @@ impl BayesianMixture {
         for start in 0..self.starts {
             let seed = self.seed.wrapping_add(start as u32);
             let clusters = KMeans::new(self.components.min(x.nrows())).starts(1).seed(seed).fit(x)?;
-            let belongs = |(n, k)| f64::from(u8::from(clusters.labels[n] == k));
-            let fit = self.fit_from(&Array2::from_shape_fn((x.nrows(), self.components), belongs), x)?;
+            let fit = self.fit_from(&one_hot(&clusters.labels, self.components)?, x)?;
             if best.as_ref().is_none_or(|best| fit.elbo().value() > best.elbo().value()) {
                 best = Some(fit);
             }
@@ -393,7 +393,7 @@ fn expected_log_dirichlet(alpha: &Array1<f64>, log_weight: &Array1<f64>) -> f64 
 
 /// −Σ r log r.
 fn entropy(responsibilities: &ArrayRef2<f64>) -> f64 {
-    -responsibilities.iter().filter(|&&r| r > 0.0).map(|r| r * r.ln()).sum::<f64>()
+    -responsibilities.iter().map(|&r| x_log_x(r)).sum::<f64>()
 }
 
 fn validate_responsibilities(r: &ArrayRef2<f64>, points: usize, components: usize) -> Result<()> {

@@ -161,15 +161,13 @@ impl Kalman {
         if y.nrows() == 0 {
             return Err(Error::Empty { arg: "y", remedy: "give at least one row, one time per row" });
         }
-        if y.iter().all(|y| y.is_nan()) {
-            return Err(Error::Empty {
-                arg: "y",
-                remedy: "every entry is missing (NaN), give at least one observation",
-            });
-        }
         if y.ncols() != self.observation_dimension() {
             let expected = format!("(times, {}), one column per row of `observation`,", self.observation_dimension());
             return Err(Error::shape("y", expected, y.shape()));
+        }
+        if y.iter().all(|value| value.is_nan()) {
+            let remedy = "every entry is missing (NaN), give at least one observation";
+            return Err(Error::Empty { arg: "y", remedy });
         }
         if !y.iter().any(|value| value.is_infinite()) {
             return Ok(());

@@ -226,7 +226,7 @@ impl Lda {
     pub fn start(&self, corpus: &Corpus) -> Result<Topics> {
         validate::at_least_one("topics", self.topics)?;
         let mut random = RandomState::new(self.seed);
-        let lambda = Array2::from_shape_simple_fn((self.topics, corpus.words()), || 0.01 * gamma(&mut random, 100.0));
+        let lambda = Array2::from_shape_simple_fn((self.topics, corpus.words()), || 0.01 * random.gamma(100.0));
         self.start_from(&lambda, corpus)
     }
 
@@ -259,9 +259,7 @@ impl Lda {
     fn validate(&self) -> Result<(f64, f64)> {
         validate::at_least_one("topics", self.topics)?;
         validate::at_least_one("inner iterations", self.inner.iterations)?;
-        if self.inner.change.is_nan() {
-            return Err(Error::domain("change", self.inner.change, "a number, for instance 1e-3"));
-        }
+        validate::tolerance("change", self.inner.change)?;
         let uniform = 1.0 / self.topics as f64;
         let (alpha, eta) = (self.document_prior.unwrap_or(uniform), self.topic_prior.unwrap_or(uniform));
         for (arg, value) in [("document_prior", alpha), ("topic_prior", eta)] {
@@ -275,50 +273,28 @@ impl Lda {
     fn climb(&self, mut topics: Topics, corpus: &Corpus) -> Result<Ascent<Topics>> {
         has_words(corpus)?;
         topics.gamma = topics.first_gamma(corpus.documents());
-        let mut state = State { table: Table::of(&topics.lambda, None), topics };
-        let elbo = sweep(&mut state, corpus, 0);
+        let start = State { table: Table::of(&topics.lambda, None), topics };
         let ascent = CoordinateAscent::new().sweeps(self.passes).tolerance(self.tolerance);
-        let fit = ascent.run((state, elbo), |state| {
-            let mut next = State { topics: state.topics.clone(), table: state.table.clone() };
-            let elbo = sweep(&mut next, corpus, self.inner.iterations);
-            Ok((next, elbo))
-        })?;
+        let fit = ascent.run(sweep(&start, corpus, 0), |state| Ok(sweep(state, corpus, self.inner.iterations)))?;
         Ok(Ascent { model: fit.model.topics, history: fit.history, converged: fit.converged })
     }
 }
 
 /// Improves φ and γ so often, then λ; at 0 times nothing but φ, which is all that the bound of a start needs.
-fn sweep(state: &mut State, corpus: &Corpus, iterations: usize) -> Elbo {
-    let State { topics, table } = state;
+fn sweep(state: &State, corpus: &Corpus, iterations: usize) -> (State, Elbo) {
+    let (mut topics, table) = (state.topics.clone(), &state.table);
     let mut statistics = Rows::filled(topics.lambda.count(), topics.lambda.topics(), 0.0);
     let inner = Inner { iterations, ..topics.inner };
     let all = 0..corpus.documents();
     let (prior, gamma) = (topics.document_prior, &mut topics.gamma);
     let sums = kernel::settle(corpus, all, table, prior, inner, gamma, Some(&mut statistics));
     let assignments = sums.log_z - kernel::expected(&statistics, table);
-    if iterations > 0 {
+    let table = if iterations > 0 {
         topics.lambda.mix(0.0, 1.0, &statistics, topics.topic_prior);
-        *table = Table::of(&topics.lambda, None);
-    }
-    topics.bound(kernel::expected(&statistics, table), assignments, sums.theta, table)
-}
-
-/// A number from the gamma distribution of this shape, 1 or more, as NumPy's `RandomState` draws it.
-///
-/// Source: Marsaglia and Tsang, *A simple method for generating gamma variables*, ACM TOMS 26 (2000).
-fn gamma(random: &mut RandomState, shape: f64) -> f64 {
-    let b = shape - 1.0 / 3.0;
-    let c = 1.0 / (9.0 * b).sqrt();
-    loop {
-        let x = random.normal();
-        let root = 1.0 + c * x;
-        if root <= 0.0 {
-            continue;
-        }
-        let v = root * root * root;
-        let u = random.uniform();
-        if u < 1.0 - 0.0331 * (x * x) * (x * x) || u.ln() < 0.5 * x * x + b * (1.0 - v + v.ln()) {
-            return b * v;
-        }
-    }
+        Table::of(&topics.lambda, None)
+    } else {
+        table.clone()
+    };
+    let elbo = topics.bound(kernel::expected(&statistics, &table), assignments, sums.theta, &table);
+    (State { topics, table }, elbo)
 }
