@@ -20,7 +20,7 @@ use crate::Result;
 /// // Ā = exp(−log 2) = ½: each step halves the state and adds log 2 · u.
 /// let shape = Shape { batch: 1, length: 3, channels: 1, state: 1 };
 /// let (u, delta) = ([1.0, 0.0, 1.0], [2.0_f64.ln(); 3]);
-/// let outputs = selective_scan_seq(&Inputs::new(shape, &u, &delta, &[-1.0], &[1.0; 3], &[1.0; 3])?)?;
+/// let outputs = selective_scan_seq(&Inputs::new(shape, &u, &delta, &[-1.0_f64], &[1.0; 3], &[1.0; 3])?)?;
 /// for (y, want) in outputs.y.iter().zip([1.0, 0.5, 1.25]) {
 ///     assert!((y - want * 2.0_f64.ln()).abs() < 1e-15);
 /// }
