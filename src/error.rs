@@ -111,6 +111,10 @@ pub enum Error {
         /// What is wrong with it and what to do.
         reason: String,
     },
+    /// candle refused an operation on tensors; its own sentence.
+    #[cfg(feature = "deep")]
+    #[error("{0}")]
+    Candle(Box<candle_core::Error>),
     /// A figure could not be drawn.
     #[error("the figure cannot be drawn: {0}")]
     Figure(String),
@@ -130,6 +134,13 @@ impl Error {
     /// An [`Error::File`].
     pub fn file(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self::File { path: path.into(), reason: reason.into() }
+    }
+}
+
+#[cfg(feature = "deep")]
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Candle(Box::new(error))
     }
 }
 

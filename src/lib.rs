@@ -47,6 +47,8 @@ pub mod mcmc;
 pub mod metrics;
 pub mod mixture;
 pub mod mlp;
+#[cfg(feature = "deep")]
+pub mod nn;
 mod numerics;
 #[cfg(feature = "plot")]
 pub mod plot;

@@ -14,6 +14,8 @@ mod glm;
 mod hmm;
 mod kalman;
 mod lda;
+#[cfg(feature = "deep")]
+mod mamba;
 mod mcmc;
 mod metrics;
 mod mixture;

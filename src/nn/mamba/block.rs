@@ -1,0 +1,178 @@
+//! The block, for a whole sequence and for what comes after it.
+
+use candle_core::{D, Tensor};
+use candle_nn::VarBuilder;
+
+use super::Config;
+use crate::Result;
+use crate::nn::{ScanInputs, causal_convolution, selective_scan};
+
+/// The Mamba block.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use candle_nn::VarBuilder;
+/// use mlnotes::nn::mamba::{Config, Mamba};
+///
+/// let config = Config::new(8);
+/// let weights = config.initial(DType::F64, 1)?;
+/// let block = Mamba::new(&config, VarBuilder::from_varmap(&weights, DType::F64, &Device::Cpu))?;
+/// let x = Tensor::ones((1, 6, 8), DType::F64, &Device::Cpu)?;
+/// let whole = block.forward(&x)?;
+///
+/// // In pieces, with a memory whose size does not grow: the same.
+/// let mut memory = block.memory(1)?;
+/// let first = block.continue_from(&x.narrow(1, 0, 4)?, &mut memory)?;
+/// let rest = block.continue_from(&x.narrow(1, 4, 2)?, &mut memory)?;
+/// let difference = (whole - Tensor::cat(&[first, rest], 1)?)?.abs()?.max_all()?;
+/// assert!(difference.to_scalar::<f64>()? < 1e-15);
+/// # Ok::<(), mlnotes::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Mamba {
+    config: Config,
+    in_proj: Tensor,
+    conv_weight: Tensor,
+    conv_bias: Tensor,
+    x_proj: Tensor,
+    dt_proj: Tensor,
+    dt_bias: Tensor,
+    a_log: Tensor,
+    d: Tensor,
+    out_proj: Tensor,
+}
+
+/// All that a block keeps of the past: its size does not depend on how long that was.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// The last d_conv − 1 inputs of the convolution, (batch, d_conv − 1, d_inner).
+    pub window: Tensor,
+    /// h, (batch, d_inner, d_state).
+    pub state: Tensor,
+}
+
+impl Mamba {
+    /// The block with the weights that `weights` names as [`Config::parameters`] does.
+    ///
+    /// # Errors
+    /// A size that is 0; a weight that is missing or has another shape, with its name.
+    pub fn new(config: &Config, weights: VarBuilder<'_>) -> Result<Self> {
+        config.validate()?;
+        let read = config.parameters().into_iter().map(|(name, shape)| weights.get(shape, name));
+        let read: [Tensor; 9] = read.collect::<candle_core::Result<Vec<_>>>()?.try_into().expect("nine parameters");
+        let [in_proj, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, a_log, d, out_proj] = read;
+        Ok(Self { config: *config, in_proj, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, a_log, d, out_proj })
+    }
+
+    /// A = −exp(A_log), (d_inner, d_state).
+    ///
+    /// # Errors
+    /// candle's.
+    pub fn a(&self) -> Result<Tensor> {
+        Ok(self.a_log.exp()?.neg()?)
+    }
+
+    /// The memory of nothing, for so many sequences.
+    ///
+    /// # Errors
+    /// candle's.
+    pub fn memory(&self, batch: usize) -> Result<Memory> {
+        let Config { d_conv, d_state, .. } = self.config;
+        let d_inner = self.config.d_inner();
+        let zeros = |shape| Tensor::zeros(shape, self.d.dtype(), self.d.device());
+        Ok(Memory { window: zeros((batch, d_conv - 1, d_inner))?, state: zeros((batch, d_inner, d_state))? })
+    }
+
+    /// (batch, length, d_model) to the same.
+    ///
+    /// # Errors
+    /// Another shape or kind of numbers; numbers that are not finite.
+    pub fn forward(&self, u: &Tensor) -> Result<Tensor> {
+        let x = self.branch(u, 0)?;
+        let x = causal_convolution(&x, &self.conv_weight, &self.conv_bias)?;
+        Ok(self.read_out(&x, u, None)?.0)
+    }
+
+    /// As [`forward`](Self::forward), after what `memory` has seen; one token or many. A prompt and each step of decoding
+    /// are this same call.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward); a memory of another batch.
+    pub fn continue_from(&self, u: &Tensor, memory: &mut Memory) -> Result<Tensor> {
+        let x = Tensor::cat(&[&memory.window, &self.branch(u, 0)?], 1)?;
+        let (seen, length) = (self.config.d_conv - 1, u.dim(1)?);
+        let window = x.narrow(1, length, seen)?.detach();
+        let x = causal_convolution(&x, &self.conv_weight, &self.conv_bias)?.narrow(1, seen, length)?;
+        let (y, state) = self.read_out(&x, u, Some(&memory.state))?;
+        *memory = Memory { window, state };
+        Ok(y)
+    }
+
+    /// The x branch (0) or the z branch (1): W u with the upper or the lower half of `in_proj`.
+    fn branch(&self, u: &Tensor, which: usize) -> Result<Tensor> {
+        let d_inner = self.config.d_inner();
+        product(u, &self.in_proj.narrow(0, which * d_inner, d_inner)?)
+    }
+
+    /// From the convolution's result to the block's, and the last state.
+    fn read_out(&self, x: &Tensor, u: &Tensor, initial: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
+        let Selected { delta, b, c } = self.select(x)?;
+        let (y, last) = selective_scan(&ScanInputs {
+            u: x,
+            delta: &delta,
+            a: &self.a()?,
+            b: &b,
+            c: &c,
+            d: Some(&self.d),
+            z: Some(&self.branch(u, 1)?),
+            delta_bias: Some(&self.dt_bias),
+            softplus: true,
+            initial,
+        })?;
+        Ok((product(&y, &self.out_proj)?, last))
+    }
+
+    /// What the token says about its own treatment; `x` is the convolution's result, (batch, length, d_inner).
+    ///
+    /// # Errors
+    /// Another shape or kind of numbers.
+    pub fn select(&self, x: &Tensor) -> Result<Selected> {
+        let Config { dt_rank, d_state, .. } = self.config;
+        let all = product(x, &self.x_proj)?;
+        Ok(Selected {
+            delta: product(&all.narrow(D::Minus1, 0, dt_rank)?.contiguous()?, &self.dt_proj)?,
+            b: all.narrow(D::Minus1, dt_rank, d_state)?,
+            c: all.narrow(D::Minus1, dt_rank + d_state, d_state)?,
+        })
+    }
+
+    /// Δ = softplus(what the token says + the bias), (batch, length, d_inner), for a block's input; how long the block
+    /// dwells on each token.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn delta(&self, u: &Tensor) -> Result<Tensor> {
+        let x = causal_convolution(&self.branch(u, 0)?, &self.conv_weight, &self.conv_bias)?;
+        let raw = self.select(&x)?.delta.broadcast_add(&self.dt_bias)?;
+        // max(p, 0) + log(1 + e^{−|p|}) does not overflow.
+        Ok((raw.relu()? + (raw.abs()?.neg()?.exp()? + 1.0)?.log()?)?)
+    }
+}
+
+/// What a token says about its own treatment.
+#[derive(Clone, Debug)]
+pub struct Selected {
+    /// Δ before its bias and softplus, (batch, length, d_inner).
+    pub delta: Tensor,
+    /// B, (batch, length, d_state).
+    pub b: Tensor,
+    /// C, (batch, length, d_state).
+    pub c: Tensor,
+}
+
+/// x Wᵀ over the last axis; `x` of three axes.
+pub(super) fn product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let (batch, length, features) = x.dims3()?;
+    let rows = x.reshape((batch * length, features))?;
+    Ok(rows.matmul(&weight.t()?)?.reshape((batch, length, ()))?)
+}

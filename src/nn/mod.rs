@@ -1,0 +1,20 @@
+//! How are the notes' sequence layers trained? Layers and models on candle's tensors (feature `deep`).
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`mamba`] | the Mamba block (x branch and z branch, convolution, selection), the language model around it, decoding |
+//! | [`selective_scan`] | the selective scan as an operation of candle's graph, with gradients for every input |
+//! | [`causal_convolution`] | the causal depthwise convolution before it, as one operation |
+//! | [`rms_norm`] | the normalisation around it, as one operation |
+//!
+//! Tensors are (batch, length, channels), f32 or f64, on the CPU. A candle error comes back as [`Error::Candle`](crate::Error).
+
+mod convolution;
+pub mod mamba;
+mod norm;
+mod scan;
+mod slices;
+
+pub use convolution::causal_convolution;
+pub use norm::rms_norm;
+pub use scan::{ScanInputs, selective_scan};

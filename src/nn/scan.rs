@@ -1,0 +1,294 @@
+//! The selective scan within candle's graph.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
+
+use super::slices::{self, Held, Number, by_dtype, entries, same_dtype};
+use crate::Result;
+use crate::ssm::selective::{self, Inputs};
+
+/// The tensors of a [`selective_scan`].
+///
+/// | field | paper | shape | |
+/// | --- | --- | --- | --- |
+/// | `u` | x | (batch, length, channels) | |
+/// | `delta` | Δ before softplus | (batch, length, channels) | |
+/// | `a` | A | (channels, state) | 0 or below |
+/// | `b` | B | (batch, length, state) | |
+/// | `c` | C | (batch, length, state) | |
+/// | `d` | D | (channels) | adds D u |
+/// | `z` | z | (batch, length, channels) | y is multiplied by SiLU(z) |
+/// | `delta_bias` | the Parameter in Δ | (channels) | added to `delta` |
+/// | `initial` | h_0 | (batch, channels, state) | no gradient flows to it |
+#[derive(Clone, Copy, Debug)]
+pub struct ScanInputs<'a> {
+    /// What goes in.
+    pub u: &'a Tensor,
+    /// The step.
+    pub delta: &'a Tensor,
+    /// The dynamics.
+    pub a: &'a Tensor,
+    /// How it is written to the state.
+    pub b: &'a Tensor,
+    /// How the state is read.
+    pub c: &'a Tensor,
+    /// The way past the state.
+    pub d: Option<&'a Tensor>,
+    /// The gate.
+    pub z: Option<&'a Tensor>,
+    /// A bias of the step.
+    pub delta_bias: Option<&'a Tensor>,
+    /// Whether the step is softplus(delta + bias), as in Mamba.
+    pub softplus: bool,
+    /// The state before the first time; 0 if there is none.
+    pub initial: Option<&'a Tensor>,
+}
+
+/// The selective scan (选择性扫描) of [`ssm::selective`](crate::ssm::selective), with gradients for every input but the
+/// initial state; gives y (batch, length, channels) and the last state (batch, channels, state), which carries no gradient.
+///
+/// h_t = exp(Δ_t A) h_{t−1} + Δ_t B_t u_t, y_t = (C_t h_t + D u_t) SiLU(z_t)
+///
+/// # Numerics
+/// The backward pass computes the states again instead of having stored them: memory O(batch · length · channels).
+///
+/// # Errors
+/// Tensors of other shapes or kinds of numbers, not on the CPU, not finite; A above 0; a negative step.
+///
+/// Source: Gu and Dao, *Mamba* (2023), Algorithm 2 and section 3.3.
+///
+/// ```
+/// use candle_core::{Device, Tensor, Var};
+/// use mlnotes::nn::{ScanInputs, selective_scan};
+///
+/// let row = |values: [f64; 3]| Tensor::new(&values, &Device::Cpu)?.reshape((1, 3, 1));
+/// // A = 0 keeps, B = C = 1: a running sum of Δ u.
+/// let (u, ones) = (Var::from_tensor(&row([1.0, 2.0, 3.0])?)?, row([1.0; 3])?);
+/// let (delta, a) = (row([1.0, 0.5, 1.0])?, Tensor::zeros((1, 1), candle_core::DType::F64, &Device::Cpu)?);
+/// let inputs = ScanInputs {
+///     u: &u, delta: &delta, a: &a, b: &ones, c: &ones,
+///     d: None, z: None, delta_bias: None, softplus: false, initial: None,
+/// };
+/// let (y, last) = selective_scan(&inputs)?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f64>()?, [1.0, 2.0, 5.0]);
+/// assert_eq!(last.flatten_all()?.to_vec1::<f64>()?, [5.0]);
+/// // u_1 is in all three sums, u_2 by half in two of them.
+/// let slopes = y.sum_all()?.backward()?;
+/// assert_eq!(slopes.get(&u).unwrap().flatten_all()?.to_vec1::<f64>()?, [3.0, 1.0, 1.0]);
+/// # Ok::<(), mlnotes::Error>(())
+/// ```
+pub fn selective_scan(inputs: &ScanInputs<'_>) -> Result<(Tensor, Tensor)> {
+    Ok(apply(inputs)?)
+}
+
+fn apply(inputs: &ScanInputs<'_>) -> candle_core::Result<(Tensor, Tensor)> {
+    let ScanInputs { u, delta, a, b, c, d, z, delta_bias, softplus, initial } = *inputs;
+    let dtype = u.dtype();
+    let named = [("delta", Some(delta)), ("a", Some(a)), ("b", Some(b)), ("c", Some(c)), ("d", d), ("z", z)];
+    same_dtype(dtype, &named)?;
+    same_dtype(dtype, &[("delta_bias", delta_bias), ("initial", initial)])?;
+    let shape = scan_shape(inputs)?;
+    let optional = |tensor: Option<&Tensor>| tensor.map(Tensor::contiguous).transpose();
+    let gradients: Store = Arc::default();
+    let scan = Scan {
+        shape,
+        softplus,
+        a: a.contiguous()?,
+        b: b.contiguous()?,
+        c: c.contiguous()?,
+        d: optional(d)?,
+        z: optional(z)?,
+        delta_bias: optional(delta_bias)?,
+        initial: optional(initial)?.map(|tensor| tensor.detach()),
+        last: Arc::default(),
+        gradients: gradients.clone(),
+    };
+    // candle knows operations of three inputs; the others hang on a chain that ends in the third.
+    let mut token = Tensor::zeros((), dtype, u.device())?;
+    for (place, input) in
+        [Some(&scan.a), Some(&scan.b), Some(&scan.c), scan.d.as_ref(), scan.z.as_ref(), scan.delta_bias.as_ref()]
+            .into_iter()
+            .enumerate()
+    {
+        if let Some(input) = input {
+            token = input.apply_op2(&token, Tap { place, gradients: gradients.clone() })?;
+        }
+    }
+    let last = scan.last.clone();
+    let y = u.contiguous()?.apply_op3(&delta.contiguous()?, &token, scan)?;
+    let last = lock(&last).take();
+    last.map_or_else(|| candle_core::bail!("the scan ran on another device"), |last| Ok((y, last)))
+}
+
+/// The lengths, and an error if any tensor has others.
+fn scan_shape(inputs: &ScanInputs<'_>) -> candle_core::Result<selective::Shape> {
+    let (batch, length, channels) = inputs.u.dims3()?;
+    let state = inputs.a.dims2()?.1;
+    let sequence = vec![batch, length, channels];
+    let needed = [
+        ("delta", Some(inputs.delta), sequence.clone()),
+        ("a", Some(inputs.a), vec![channels, state]),
+        ("b", Some(inputs.b), vec![batch, length, state]),
+        ("c", Some(inputs.c), vec![batch, length, state]),
+        ("d", inputs.d, vec![channels]),
+        ("z", inputs.z, sequence),
+        ("delta_bias", inputs.delta_bias, vec![channels]),
+        ("initial", inputs.initial, vec![batch, channels, state]),
+    ];
+    for (name, tensor, shape) in needed {
+        if let Some(tensor) = tensor
+            && tensor.dims() != shape
+        {
+            candle_core::bail!("`{name}` has the shape {:?}, but {shape:?} is needed", tensor.dims());
+        }
+    }
+    Ok(selective::Shape { batch, length, channels, state })
+}
+
+/// Gradients on their way from the scan to the inputs that are not among its three: A, B, C, D, z, the bias.
+type Store = Arc<Mutex<[Option<Tensor>; 6]>>;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it is held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Hangs an input on the chain: forward it gives a number that nobody reads, backward the gradient that the scan has left.
+struct Tap {
+    place: usize,
+    gradients: Store,
+}
+
+impl CustomOp2 for Tap {
+    fn name(&self) -> &'static str {
+        "selective-scan-input"
+    }
+
+    fn cpu_fwd(
+        &self,
+        s: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let number = if s.dtype() == DType::F64 { CpuStorage::F64(vec![0.0]) } else { CpuStorage::F32(vec![0.0]) };
+        Ok((number, Shape::from(())))
+    }
+
+    fn bwd(
+        &self,
+        _input: &Tensor,
+        token: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        Ok((lock(&self.gradients)[self.place].take(), Some(token.zeros_like()?)))
+    }
+}
+
+struct Scan {
+    shape: selective::Shape,
+    softplus: bool,
+    a: Tensor,
+    b: Tensor,
+    c: Tensor,
+    d: Option<Tensor>,
+    z: Option<Tensor>,
+    delta_bias: Option<Tensor>,
+    initial: Option<Tensor>,
+    last: Arc<Mutex<Option<Tensor>>>,
+    gradients: Store,
+}
+
+impl Scan {
+    /// What `function` makes of the inputs as slices.
+    fn with_inputs<T: Number, R>(
+        &self,
+        u: &[T],
+        delta: &[T],
+        function: impl FnOnce(&Inputs<'_, T>) -> Result<R>,
+    ) -> candle_core::Result<R> {
+        let (a, b, c) = (Held::of(&self.a), Held::of(&self.b), Held::of(&self.c));
+        let optional = [&self.d, &self.z, &self.delta_bias, &self.initial].map(|tensor| tensor.as_ref().map(Held::of));
+        let [d, z, bias, initial] = &optional;
+        let (a, b, c) = (a.entries::<T>()?, b.entries::<T>()?, c.entries::<T>()?);
+        let inputs = Inputs::new(self.shape, u, delta, a, b, c).map(|inputs| inputs.softplus(self.softplus));
+        let mut inputs = inputs.map_err(candle_core::Error::wrap)?;
+        if let Some(d) = d {
+            inputs = inputs.d(d.entries()?).map_err(candle_core::Error::wrap)?;
+        }
+        if let Some(z) = z {
+            inputs = inputs.z(z.entries()?).map_err(candle_core::Error::wrap)?;
+        }
+        if let Some(bias) = bias {
+            inputs = inputs.delta_bias(bias.entries()?).map_err(candle_core::Error::wrap)?;
+        }
+        if let Some(initial) = initial {
+            inputs = inputs.initial(initial.entries()?).map_err(candle_core::Error::wrap)?;
+        }
+        function(&inputs).map_err(candle_core::Error::wrap)
+    }
+}
+
+fn forward<T: Number>(
+    scan: &Scan,
+    u: (&CpuStorage, &Layout),
+    delta: (&CpuStorage, &Layout),
+) -> candle_core::Result<(CpuStorage, Shape)> {
+    let (u, delta) = (entries::<T>(u.0, u.1)?, entries::<T>(delta.0, delta.1)?);
+    let outputs = scan.with_inputs(u, delta, |inputs| selective::selective_scan_seq(inputs))?;
+    let selective::Shape { batch, length, channels, state } = scan.shape;
+    *lock(&scan.last) = Some(slices::tensor(outputs.last, (batch, channels, state))?);
+    Ok((T::storage(outputs.y), Shape::from((batch, length, channels))))
+}
+
+fn backward<T: Number>(scan: &Scan, u: &Tensor, delta: &Tensor, dy: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
+    let dy = dy.contiguous()?;
+    let (u, delta, dy) = (Held::of(u), Held::of(delta), Held::of(&dy));
+    let (u, delta, dy) = (u.entries::<T>()?, delta.entries::<T>()?, dy.entries::<T>()?);
+    let slopes = scan.with_inputs(u, delta, |inputs| selective::selective_scan_backward_stored(inputs, dy, None))?;
+    let selective::Shape { batch, length, channels, state } = scan.shape;
+    let (sequence, projection) = ((batch, length, channels), (batch, length, state));
+    let optional = |values: Option<Vec<T>>| values.map(|values| slices::tensor(values, channels)).transpose();
+    *lock(&scan.gradients) = [
+        Some(slices::tensor(slopes.a, (channels, state))?),
+        Some(slices::tensor(slopes.b, projection)?),
+        Some(slices::tensor(slopes.c, projection)?),
+        optional(slopes.d)?,
+        slopes.z.map(|values| slices::tensor(values, sequence)).transpose()?,
+        optional(slopes.delta_bias)?,
+    ];
+    Ok((slices::tensor(slopes.u, sequence)?, slices::tensor(slopes.delta, sequence)?))
+}
+
+impl CustomOp3 for Scan {
+    fn name(&self) -> &'static str {
+        "selective-scan"
+    }
+
+    fn cpu_fwd(
+        &self,
+        u: &CpuStorage,
+        u_layout: &Layout,
+        delta: &CpuStorage,
+        delta_layout: &Layout,
+        _token: &CpuStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        by_dtype!(u.dtype(), "the selective scan", forward(self, (u, u_layout), (delta, delta_layout)))
+    }
+
+    fn bwd(
+        &self,
+        u: &Tensor,
+        delta: &Tensor,
+        token: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (du, ddelta) = by_dtype!(u.dtype(), "the selective scan", backward(self, u, delta, dy))?;
+        Ok((Some(du), Some(ddelta), Some(token.zeros_like()?)))
+    }
+}
