@@ -12,3 +12,4 @@
 //! those of [`kalman`], with sums for integrals.
 
 pub mod kalman;
+pub mod lti;
