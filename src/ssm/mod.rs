@@ -7,6 +7,7 @@
 //! | module | the state | f and h |
 //! | --- | --- | --- |
 //! | [`kalman`] | vectors, Gaussian | affine |
+//! | [`lti`] | vectors without noise, driven by an input, in continuous time or in steps | linear |
 //!
 //! A hidden Markov chain ([`hmm`](crate::hmm)) is the same with finitely many states: its filter and posterior are
 //! those of [`kalman`], with sums for integrals.
