@@ -7,10 +7,12 @@
 //! | module | the state | f and h |
 //! | --- | --- | --- |
 //! | [`kalman`] | vectors, Gaussian | affine |
+//! | [`lti`] | vectors without noise, driven by an input, in continuous time or in steps | linear |
 //! | [`selective`] | vectors, without noise | linear, chosen by the input at each time |
 //!
 //! A hidden Markov chain ([`hmm`](crate::hmm)) is the same with finitely many states: its filter and posterior are
 //! those of [`kalman`], with sums for integrals.
 
 pub mod kalman;
+pub mod lti;
 pub mod selective;
