@@ -8,8 +8,11 @@ use candle_nn::{VarBuilder, VarMap};
 use mlnotes::Error;
 use mlnotes::data::Reference;
 use mlnotes::nn::mamba::{Config, LanguageModel, LanguageModelConfig, Mamba};
-use mlnotes::nn::{ScanInputs, causal_convolution, rms_norm, selective_scan};
+use mlnotes::nn::{
+    S4d, S4dInitial, ScanInputs, causal_convolution, exponential_kernel, long_convolution, rms_norm, selective_scan,
+};
 use mlnotes::random::RandomState;
+use rustfft::num_complex::Complex;
 
 fn folder() -> PathBuf {
     Reference::folder().join("mamba")
@@ -188,14 +191,15 @@ fn the_initial_weights_are_as_published() {
     assert!(values(&still).iter().all(|delta| (0.0005..0.2).contains(delta)));
 }
 
-/// Finite differences of every input of the operation.
+/// Planted: the gradients of A and B exchanged. That turns this red.
 #[test]
 fn each_input_of_the_scan_has_its_slope() {
     let mut state = RandomState::new(5);
     let (batch, length, channels, n) = (2, 5, 3, 2);
     let mut draw = |shape: &[usize]| random(&mut state, shape);
     let sequence = [batch, length, channels];
-    let inputs: Vec<Var> = [
+    let initial = draw(&[batch, channels, n]);
+    let inputs = [
         draw(&sequence),
         draw(&sequence),
         draw(&[channels, n]).abs().unwrap().neg().unwrap(),
@@ -204,33 +208,26 @@ fn each_input_of_the_scan_has_its_slope() {
         draw(&[channels]),
         draw(&sequence),
         draw(&[channels]),
-    ]
-    .iter()
-    .map(|tensor| Var::from_tensor(tensor).unwrap())
-    .collect();
-    let (weight, initial) = (draw(&sequence), draw(&[batch, channels, n]));
-    let loss = |inputs: &[Tensor]| {
+    ];
+    slopes_are_right(&inputs, |inputs| {
         let [u, delta, a, b, c, d, z, bias] = inputs else { unreachable!() };
-        let (y, _) = selective_scan(&ScanInputs {
-            u,
-            delta,
-            a,
-            b,
-            c,
-            d: Some(d),
-            z: Some(z),
-            delta_bias: Some(bias),
-            softplus: true,
-            initial: Some(&initial),
-        })
-        .unwrap();
-        (y * &weight).unwrap().sum_all().unwrap()
-    };
-    let tensors: Vec<Tensor> = inputs.iter().map(|input| input.as_tensor().clone()).collect();
+        let (d, z, delta_bias) = (Some(d), Some(z), Some(bias));
+        let initial = Some(&initial);
+        Ok(selective_scan(&ScanInputs { u, delta, a, b, c, d, z, delta_bias, softplus: true, initial })?.0)
+    });
+}
+
+/// The slopes of a function of tensors, against finite differences of each entry.
+#[track_caller]
+fn slopes_are_right(inputs: &[Tensor], function: impl Fn(&[Tensor]) -> mlnotes::Result<Tensor>) {
+    let variables: Vec<Var> = inputs.iter().map(|input| Var::from_tensor(input).unwrap()).collect();
+    let tensors: Vec<Tensor> = variables.iter().map(|input| input.as_tensor().clone()).collect();
+    let shape = function(&tensors).unwrap().shape().clone();
+    let weight = random(&mut RandomState::new(99), shape.dims());
+    let loss = |inputs: &[Tensor]| (function(inputs).unwrap() * &weight).unwrap().sum_all().unwrap();
     let slopes = loss(&tensors).backward().unwrap();
-    for (which, input) in inputs.iter().enumerate() {
-        let ours = values(slopes.get(input).unwrap());
-        for (place, ours) in ours.iter().enumerate() {
+    for (which, variable) in variables.iter().enumerate() {
+        for (place, ours) in values(slopes.get(variable).unwrap()).iter().enumerate() {
             let at = |step: f64| {
                 let mut moved = tensors.clone();
                 let mut entries = values(&moved[which]);
@@ -239,9 +236,89 @@ fn each_input_of_the_scan_has_its_slope() {
                 loss(&moved).to_scalar::<f64>().unwrap()
             };
             let slope = (at(1e-5) - at(-1e-5)) / 2e-5;
-            assert!((ours - slope).abs() < 1e-8 * slope.abs().max(1.0), "{which} at {place}: {ours} and {slope}");
+            assert!((ours - slope).abs() < 1e-7 * slope.abs().max(1.0), "{which} at {place}: {ours} and {slope}");
         }
     }
+}
+
+/// Planted: dK not turned back; du with the kernel of the next channel; ds without its l. Each turns this red.
+#[test]
+fn the_long_convolution_and_its_kernel_have_their_slopes() {
+    let mut state = RandomState::new(8);
+    let mut draw = |shape: &[usize]| random(&mut state, shape);
+    for (length, taps) in [(6, 6), (6, 3), (3, 6), (1, 1)] {
+        slopes_are_right(&[draw(&[2, length, 3]), draw(&[3, taps])], |t| long_convolution(&t[0], &t[1]));
+    }
+    let exponents = (draw(&[2, 3, 2]).abs().unwrap().neg().unwrap() * 0.3).unwrap();
+    slopes_are_right(&[exponents.clone(), draw(&[2, 3, 2])], |t| exponential_kernel(&t[0], &t[1], 7));
+    let (x, weight) = (draw(&[2, 3, 4]), draw(&[4]));
+    slopes_are_right(&[x, weight], |t| rms_norm(&t[0], &t[1]));
+    slopes_are_right(&[draw(&[2, 5, 3]), draw(&[3, 1, 4]), draw(&[3])], |t| causal_convolution(&t[0], &t[1], &t[2]));
+}
+
+/// K against its recurrence in complex numbers, for each way that A begins.
+#[test]
+fn an_s4d_layer_is_its_recurrence() {
+    let (channels, modes, length) = (3, 4, 20);
+    let u = random(&mut RandomState::new(2), &[2, length, channels]);
+    for initial in [S4dInitial::Lin, S4dInitial::Inv, S4dInitial::Real] {
+        let weights = S4d::initial(channels, modes, initial, (0.01, 0.1), DType::F64, 3).unwrap();
+        let layer = S4d::new(channels, modes, VarBuilder::from_varmap(&weights, DType::F64, &Device::Cpu)).unwrap();
+        let map = weights.data().lock().unwrap();
+        let of = |name: &str| values(map[name].as_tensor());
+        let (log_dt, a_real, a_imag, c, d) = (of("log_dt"), of("log_A_real"), of("A_imag"), of("C"), of("D"));
+        let (inputs, mut want) = (values(&u), vec![0.0; 2 * length * channels]);
+        for (place, y) in want.iter_mut().enumerate() {
+            let (channel, time) = (place % channels, place / channels % length);
+            *y = d[channel] * inputs[place];
+            for mode in 0..modes {
+                let at = channel * modes + mode;
+                let (a, step) = (Complex::new(-a_real[at].exp(), a_imag[at]), log_dt[channel].exp());
+                let (keep, c) = ((a * step).exp(), Complex::new(c[2 * at], c[2 * at + 1]));
+                let mut h = Complex::new(0.0, 0.0);
+                for t in 0..=time {
+                    h = keep * h + (keep - 1.0) / a * inputs[place - (time - t) * channels];
+                }
+                *y += 2.0 * (c * h).re;
+            }
+        }
+        let want = Tensor::from_vec(want, u.shape(), &Device::Cpu).unwrap();
+        close("y", &layer.forward(&u).unwrap(), &want, 1e-12);
+        drop(map);
+        let same = S4d::initial(channels, modes, initial, (0.01, 0.1), DType::F32, 3).unwrap();
+        let single = S4d::new(channels, modes, VarBuilder::from_varmap(&same, DType::F32, &Device::Cpu)).unwrap();
+        close("in f32", &single.forward(&u.to_dtype(DType::F32).unwrap()).unwrap(), &want, 1e-5);
+    }
+    assert!(S4d::initial(0, 4, S4dInitial::Lin, (0.01, 0.1), DType::F64, 3).is_err());
+    assert!(
+        S4d::initial(3, 4, S4dInitial::Lin, (0.1, 0.01), DType::F64, 3).err().unwrap().to_string().contains("in order")
+    );
+    assert!(S4d::initial(3, 4, S4dInitial::Lin, (f64::NAN, 0.01), DType::F64, 3).is_err());
+    assert!(long_convolution(&u, &random(&mut RandomState::new(2), &[2, 3])).is_err());
+    assert!(exponential_kernel(&u, &u, 3).unwrap_err().to_string().contains("(channels, modes, 2)"));
+}
+
+/// Without selection: one kernel for all times, the same as its recurrence, and linear.
+#[test]
+fn the_block_without_selection_is_a_convolution_and_a_recurrence() {
+    let config = Config::new(6).d_state(3).invariant();
+    let weights = config.initial(DType::F64, 4).unwrap();
+    let block = Mamba::new(&config, VarBuilder::from_varmap(&weights, DType::F64, &Device::Cpu)).unwrap();
+    let u = random(&mut RandomState::new(5), &[2, 9, 6]);
+    let whole = block.forward(&u).unwrap();
+    let mut memory = block.memory(2).unwrap();
+    let parts: Vec<Tensor> = [(0, 4), (4, 5)]
+        .map(|(start, length)| block.continue_from(&u.narrow(1, start, length).unwrap(), &mut memory).unwrap())
+        .into();
+    close("recurrence", &Tensor::cat(&parts, 1).unwrap(), &whole, 1e-13);
+    let steps = values(&block.delta(&u).unwrap());
+    assert!(steps.chunks(12).all(|row| row == &steps[..12]));
+    let selective = Config::new(6).d_state(3);
+    let chosen = selective.initial(DType::F64, 4).unwrap();
+    let chosen = Mamba::new(&selective, VarBuilder::from_varmap(&chosen, DType::F64, &Device::Cpu)).unwrap();
+    let steps = values(&chosen.delta(&u).unwrap());
+    assert!(steps.chunks(12).any(|row| row != &steps[..12]));
+    slopes_are_right(&[u], |t| block.forward(&t[0]));
 }
 
 /// Views, copies of one row and turned axes are read as what they show.

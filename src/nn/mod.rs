@@ -5,16 +5,21 @@
 //! | [`mamba`] | the Mamba block (x branch and z branch, convolution, selection), the language model around it, decoding |
 //! | [`selective_scan`] | the selective scan as an operation of candle's graph, with gradients for every input |
 //! | [`causal_convolution`] | the causal depthwise convolution before it, as one operation |
+//! | [`S4d`] | a layer of diagonal state space models, and what it is made of: [`exponential_kernel`], [`long_convolution`] |
 //! | [`rms_norm`] | the normalisation around it, as one operation |
 //!
 //! Tensors are (batch, length, channels), f32 or f64, on the CPU. A candle error comes back as [`Error::Candle`](crate::Error).
 
 mod convolution;
+mod long_convolution;
 pub mod mamba;
 mod norm;
+mod s4d;
 mod scan;
 mod slices;
 
 pub use convolution::causal_convolution;
+pub use long_convolution::{exponential_kernel, long_convolution};
 pub use norm::rms_norm;
+pub use s4d::{S4d, S4dInitial};
 pub use scan::{ScanInputs, selective_scan};

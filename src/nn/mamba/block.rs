@@ -1,11 +1,13 @@
 //! The block, for a whole sequence and for what comes after it.
 
+use std::collections::HashMap;
+
 use candle_core::{D, Tensor};
 use candle_nn::VarBuilder;
 
 use super::Config;
 use crate::Result;
-use crate::nn::{ScanInputs, causal_convolution, selective_scan};
+use crate::nn::{ScanInputs, causal_convolution, exponential_kernel, long_convolution, selective_scan};
 
 /// The Mamba block.
 ///
@@ -34,12 +36,20 @@ pub struct Mamba {
     in_proj: Tensor,
     conv_weight: Tensor,
     conv_bias: Tensor,
-    x_proj: Tensor,
-    dt_proj: Tensor,
+    reading: Reading,
     dt_bias: Tensor,
     a_log: Tensor,
     d: Tensor,
     out_proj: Tensor,
+}
+
+/// Where Δ and C come from.
+#[derive(Clone, Debug)]
+enum Reading {
+    /// From the token.
+    Selective { x_proj: Tensor, dt_proj: Tensor },
+    /// Learned, Δ as its bias alone.
+    Invariant { c: Tensor },
 }
 
 /// All that a block keeps of the past: its size does not depend on how long that was.
@@ -58,10 +68,23 @@ impl Mamba {
     /// A size that is 0; a weight that is missing or has another shape, with its name.
     pub fn new(config: &Config, weights: VarBuilder<'_>) -> Result<Self> {
         config.validate()?;
-        let read = config.parameters().into_iter().map(|(name, shape)| weights.get(shape, name));
-        let read: [Tensor; 9] = read.collect::<candle_core::Result<Vec<_>>>()?.try_into().expect("nine parameters");
-        let [in_proj, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, a_log, d, out_proj] = read;
-        Ok(Self { config: *config, in_proj, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, a_log, d, out_proj })
+        let shapes: HashMap<_, _> = config.parameters().into_iter().collect();
+        let read = |name: &str| weights.get(shapes[name].as_slice(), name);
+        let reading = match config.selective {
+            true => Reading::Selective { x_proj: read("x_proj.weight")?, dt_proj: read("dt_proj.weight")? },
+            false => Reading::Invariant { c: read("C")? },
+        };
+        Ok(Self {
+            config: *config,
+            in_proj: read("in_proj.weight")?,
+            conv_weight: read("conv1d.weight")?,
+            conv_bias: read("conv1d.bias")?,
+            reading,
+            dt_bias: read("dt_proj.bias")?,
+            a_log: read("A_log")?,
+            d: read("D")?,
+            out_proj: read("out_proj.weight")?,
+        })
     }
 
     /// A = −exp(A_log), (d_inner, d_state).
@@ -116,58 +139,77 @@ impl Mamba {
 
     /// From the convolution's result to the block's, and the last state.
     fn read_out(&self, x: &Tensor, u: &Tensor, initial: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
-        let Selected { delta, b, c } = self.select(x)?;
-        let (y, last) = selective_scan(&ScanInputs {
-            u: x,
-            delta: &delta,
-            a: &self.a()?,
-            b: &b,
-            c: &c,
-            d: Some(&self.d),
-            z: Some(&self.branch(u, 1)?),
-            delta_bias: Some(&self.dt_bias),
-            softplus: true,
-            initial,
-        })?;
+        let z = self.branch(u, 1)?;
+        let (y, last) = match &self.reading {
+            Reading::Selective { x_proj, dt_proj } => {
+                let Config { dt_rank, d_state, .. } = self.config;
+                let all = product(x, x_proj)?;
+                selective_scan(&ScanInputs {
+                    u: x,
+                    delta: &product(&all.narrow(D::Minus1, 0, dt_rank)?, dt_proj)?,
+                    a: &self.a()?,
+                    b: &all.narrow(D::Minus1, dt_rank, d_state)?,
+                    c: &all.narrow(D::Minus1, dt_rank + d_state, d_state)?,
+                    d: Some(&self.d),
+                    z: Some(&z),
+                    delta_bias: Some(&self.dt_bias),
+                    softplus: true,
+                    initial,
+                })?
+            }
+            Reading::Invariant { c } => {
+                let (y, last) = match initial {
+                    Some(initial) => self.steps(x, c, initial)?,
+                    None => (self.convolved(x, c)?, self.memory(x.dim(0)?)?.state),
+                };
+                (((y + x.broadcast_mul(&self.d)?)? * z.silu()?)?, last)
+            }
+        };
         Ok((product(&y, &self.out_proj)?, last))
     }
 
-    /// What the token says about its own treatment; `x` is the convolution's result, (batch, length, d_inner).
-    ///
-    /// # Errors
-    /// Another shape or kind of numbers.
-    pub fn select(&self, x: &Tensor) -> Result<Selected> {
-        let Config { dt_rank, d_state, .. } = self.config;
-        let all = product(x, &self.x_proj)?;
-        Ok(Selected {
-            delta: product(&all.narrow(D::Minus1, 0, dt_rank)?.contiguous()?, &self.dt_proj)?,
-            b: all.narrow(D::Minus1, dt_rank, d_state)?,
-            c: all.narrow(D::Minus1, dt_rank + d_state, d_state)?,
-        })
+    /// y = K ∗ x with K_l = Σ_n C_n Δ e^{l Δ A_n}.
+    fn convolved(&self, x: &Tensor, c: &Tensor) -> Result<Tensor> {
+        let step = softplus(&self.dt_bias)?.unsqueeze(1)?;
+        let (exponents, half) = (self.a()?.broadcast_mul(&step)?, c.broadcast_mul(&(step / 2.0)?)?);
+        let real = |tensor: &Tensor| Tensor::stack(&[tensor, &tensor.zeros_like()?], 2);
+        long_convolution(x, &exponential_kernel(&real(&exponents)?, &real(&half)?, x.dim(1)?)?)
     }
 
-    /// Δ = softplus(what the token says + the bias), (batch, length, d_inner), for a block's input; how long the block
+    /// The same as a recurrence: h = e^{Δ A} h + Δ x_t, y_t = C h.
+    fn steps(&self, x: &Tensor, c: &Tensor, initial: &Tensor) -> Result<(Tensor, Tensor)> {
+        let step = softplus(&self.dt_bias)?.unsqueeze(1)?;
+        let keep = self.a()?.broadcast_mul(&step)?.exp()?;
+        let mut state = initial.clone();
+        let mut y = Vec::new();
+        for time in 0..x.dim(1)? {
+            let new = x.narrow(1, time, 1)?.transpose(1, 2)?.broadcast_mul(&step)?;
+            state = state.broadcast_mul(&keep)?.broadcast_add(&new)?;
+            y.push(state.broadcast_mul(c)?.sum(D::Minus1)?);
+        }
+        Ok((Tensor::stack(&y, 1)?, state))
+    }
+
+    /// Δ = softplus(what the token says + the bias), (batch, length, d_inner), for a block's input: how long the block
     /// dwells on each token.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
     pub fn delta(&self, u: &Tensor) -> Result<Tensor> {
         let x = causal_convolution(&self.branch(u, 0)?, &self.conv_weight, &self.conv_bias)?;
-        let raw = self.select(&x)?.delta.broadcast_add(&self.dt_bias)?;
-        // max(p, 0) + log(1 + e^{−|p|}) does not overflow.
-        Ok((raw.relu()? + (raw.abs()?.neg()?.exp()? + 1.0)?.log()?)?)
+        let said = match &self.reading {
+            Reading::Selective { x_proj, dt_proj } => {
+                product(&product(&x, &x_proj.narrow(0, 0, self.config.dt_rank)?)?, dt_proj)?
+            }
+            Reading::Invariant { .. } => x.zeros_like()?,
+        };
+        softplus(&said.broadcast_add(&self.dt_bias)?)
     }
 }
 
-/// What a token says about its own treatment.
-#[derive(Clone, Debug)]
-pub struct Selected {
-    /// Δ before its bias and softplus, (batch, length, d_inner).
-    pub delta: Tensor,
-    /// B, (batch, length, d_state).
-    pub b: Tensor,
-    /// C, (batch, length, d_state).
-    pub c: Tensor,
+/// log(1 + e^p), as max(p, 0) + log(1 + e^{−|p|}), which does not overflow.
+fn softplus(p: &Tensor) -> Result<Tensor> {
+    Ok((p.relu()? + (p.abs()?.neg()?.exp()? + 1.0)?.log()?)?)
 }
 
 /// x Wᵀ over the last axis; `x` of three axes.

@@ -22,12 +22,14 @@ pub struct Config {
     pub expand: usize,
     /// Through so many numbers a token says what Δ is.
     pub dt_rank: usize,
+    /// Whether Δ, B and C depend on the token; if not, the block is time-invariant.
+    pub selective: bool,
 }
 
 impl Config {
     /// The paper's sizes: a state of 16, a convolution of 4, twice as many channels as features, dt_rank = ⌈d_model / 16⌉.
     pub fn new(d_model: usize) -> Self {
-        Self { d_model, d_state: 16, d_conv: 4, expand: 2, dt_rank: d_model.div_ceil(16) }
+        Self { d_model, d_state: 16, d_conv: 4, expand: 2, dt_rank: d_model.div_ceil(16), selective: true }
     }
 
     /// Another state size.
@@ -50,25 +52,37 @@ impl Config {
         Self { dt_rank, ..self }
     }
 
+    /// The same block without selection (线性时不变): Δ and C are learned numbers of each channel and B is 1 (only B C
+    /// counts), so that a convolution does it. To see what selection is good for.
+    pub fn invariant(self) -> Self {
+        Self { selective: false, ..self }
+    }
+
     /// Channels of the state, E · D in the paper.
     pub fn d_inner(&self) -> usize {
         self.expand * self.d_model
     }
 
-    /// The parameters' names and shapes, as checkpoints have them.
+    /// The parameters' names and shapes, as checkpoints have them; `C` is in none.
     pub fn parameters(&self) -> Vec<(&'static str, Vec<usize>)> {
         let (d_model, d_inner, d_state) = (self.d_model, self.d_inner(), self.d_state);
-        vec![
+        let mut parameters = vec![
             ("in_proj.weight", vec![2 * d_inner, d_model]),
             ("conv1d.weight", vec![d_inner, 1, self.d_conv]),
             ("conv1d.bias", vec![d_inner]),
-            ("x_proj.weight", vec![self.dt_rank + 2 * d_state, d_inner]),
-            ("dt_proj.weight", vec![d_inner, self.dt_rank]),
             ("dt_proj.bias", vec![d_inner]),
             ("A_log", vec![d_inner, d_state]),
             ("D", vec![d_inner]),
             ("out_proj.weight", vec![d_model, d_inner]),
-        ]
+        ];
+        parameters.extend(match self.selective {
+            true => vec![
+                ("x_proj.weight", vec![self.dt_rank + 2 * d_state, d_inner]),
+                ("dt_proj.weight", vec![d_inner, self.dt_rank]),
+            ],
+            false => vec![("C", vec![d_inner, d_state])],
+        });
+        parameters
     }
 
     pub(super) fn validate(&self) -> Result<()> {

@@ -83,6 +83,7 @@ impl Draw {
                     delta + (-(-delta).exp_m1()).ln()
                 })?,
                 "conv1d.bias" => self.uniform(&full, &shape, 1.0 / (config.d_conv as f64).sqrt())?,
+                "C" => self.normal(&full, &shape, 1.0)?,
                 "out_proj.weight" => self.uniform(&full, &shape, shrink_out / (inputs as f64).sqrt())?,
                 _ => self.uniform(&full, &shape, 1.0 / (inputs as f64).sqrt())?,
             }

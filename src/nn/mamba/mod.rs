@@ -24,6 +24,6 @@ mod generate;
 mod initial;
 mod model;
 
-pub use block::{Mamba, Memory, Selected};
+pub use block::{Mamba, Memory};
 pub use config::Config;
 pub use model::{LanguageModel, LanguageModelConfig, Memories};

@@ -51,7 +51,11 @@ impl LanguageModelConfig {
         let n_layer =
             (0..).take_while(|layer| weights.contains_key(&format!("backbone.layers.{layer}.mixer.A_log"))).count();
         let (d_conv, dt_rank) = (size(&mixer("conv1d.weight"), 2)?, size(&mixer("dt_proj.weight"), 1)?);
-        Ok(Self { vocab_size, n_layer, block: Config { d_model, d_state, d_conv, expand: d_inner / d_model, dt_rank } })
+        Ok(Self {
+            vocab_size,
+            n_layer,
+            block: Config { d_model, d_state, d_conv, expand: d_inner / d_model, dt_rank, selective: true },
+        })
     }
 }
 

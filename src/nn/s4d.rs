@@ -1,0 +1,166 @@
+//! How far back does a layer remember whose state is diagonal? S4D (对角状态空间层), to be trained.
+
+use candle_core::{D, DType, Device, Tensor, Var};
+use candle_nn::{VarBuilder, VarMap};
+
+use super::{exponential_kernel, long_convolution};
+use crate::random::RandomState;
+use crate::{Error, Result};
+
+/// Where A begins, (paper: S4D-Lin, S4D-Inv, S4D-Real); with modes n = 0 … N − 1, each standing for itself and its
+/// conjugate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum S4dInitial {
+    /// A_n = −½ + i π n: a Fourier basis that fades.
+    Lin,
+    /// A_n = −½ + i (M/π)(M/(2n + 1) − 1) with M = 2 N: the spectrum of HiPPO-LegS.
+    Inv,
+    /// A_n = −(n + 1): it fades and does not turn.
+    Real,
+}
+
+impl S4dInitial {
+    fn a(self, mode: usize, modes: usize) -> (f64, f64) {
+        let (n, states) = (mode as f64, 2.0 * modes as f64);
+        match self {
+            Self::Lin => (-0.5, std::f64::consts::PI * n),
+            Self::Inv => (-0.5, states / std::f64::consts::PI * (states / (2.0 * n + 1.0) - 1.0)),
+            Self::Real => (-(n + 1.0), 0.0),
+        }
+    }
+}
+
+/// A layer of independent diagonal state space models, one a channel: (batch, length, channels) to the same.
+///
+/// y = K ∗ u + D u, K_l = 2 Re Σ_n C_n B̄_n e^{Δ A_n l}, B̄_n = (e^{Δ A_n} − 1) / A_n, the zero-order hold of B = 1
+///
+/// | parameter | shape | |
+/// | --- | --- | --- |
+/// | `log_dt` | (channels) | log Δ |
+/// | `log_A_real` | (channels, modes) | log(−Re A), so that nothing grows |
+/// | `A_imag` | (channels, modes) | Im A |
+/// | `C` | (channels, modes, 2) | real and imaginary part |
+/// | `D` | (channels) | |
+///
+/// What mixes channels and is not linear (a dense layer, an activation) comes after it and is not in it. Values at a
+/// length of 16,384 and other rules than the zero-order hold: [`ssm::s4`](crate::ssm).
+///
+/// Source: Gu, Gupta, Goel and Ré, *On the parameterization and initialization of diagonal state space models* (2022).
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use candle_nn::VarBuilder;
+/// use mlnotes::nn::{S4d, S4dInitial};
+///
+/// let weights = S4d::initial(3, 8, S4dInitial::Lin, (0.001, 0.1), DType::F64, 1)?;
+/// let layer = S4d::new(3, 8, VarBuilder::from_varmap(&weights, DType::F64, &Device::Cpu))?;
+/// let impulse = Tensor::cat(&[Tensor::ones((1, 1, 3), DType::F64, &Device::Cpu)?, Tensor::zeros((1, 9, 3), DType::F64, &Device::Cpu)?], 1)?;
+/// // The answer to an impulse is the kernel, but for D at once.
+/// let (y, kernel) = (layer.forward(&impulse)?.get(0)?.t()?, layer.kernel(10)?);
+/// let difference = (y.narrow(1, 1, 9)? - kernel.narrow(1, 1, 9)?)?.abs()?.max_all()?.to_scalar::<f64>()?;
+/// assert!(difference < 1e-14);
+/// # Ok::<(), mlnotes::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct S4d {
+    log_dt: Tensor,
+    log_a_real: Tensor,
+    a_imag: Tensor,
+    c: Tensor,
+    d: Tensor,
+}
+
+impl S4d {
+    /// The layer with the weights that `weights` names as above.
+    ///
+    /// # Errors
+    /// A weight that is missing or has another shape, with its name; no channel or no mode.
+    pub fn new(channels: usize, modes: usize, weights: VarBuilder<'_>) -> Result<Self> {
+        validate(channels, modes)?;
+        Ok(Self {
+            log_dt: weights.get(channels, "log_dt")?,
+            log_a_real: weights.get((channels, modes), "log_A_real")?,
+            a_imag: weights.get((channels, modes), "A_imag")?,
+            c: weights.get((channels, modes, 2), "C")?,
+            d: weights.get(channels, "D")?,
+        })
+    }
+
+    /// Weights to start from: A as `initial` says, Δ log-uniform in `steps`, C of unit variance, D normal.
+    ///
+    /// # Errors
+    /// No channel or no mode; steps that are not above 0 and in order; a `dtype` that is neither f32 nor f64.
+    pub fn initial(
+        channels: usize,
+        modes: usize,
+        initial: S4dInitial,
+        steps: (f64, f64),
+        dtype: DType,
+        seed: u32,
+    ) -> Result<VarMap> {
+        validate(channels, modes)?;
+        crate::validate::positive("steps", steps.0, "(0.001, 0.1)")?;
+        if !(steps.1 >= steps.0 && steps.1.is_finite()) {
+            return Err(Error::domain("steps", format!("{steps:?}"), "in order and finite, for instance (0.001, 0.1)"));
+        }
+        if !matches!(dtype, DType::F32 | DType::F64) {
+            return Err(Error::domain("dtype", format!("{dtype:?}"), "F32, or F64 to check gradients"));
+        }
+        let mut random = RandomState::new(seed);
+        let each = channels * modes;
+        let log_dt = (0..channels).map(|_| steps.0.ln() + random.uniform() * (steps.1 / steps.0).ln()).collect();
+        let a: Vec<(f64, f64)> = (0..each).map(|place| initial.a(place % modes, modes)).collect();
+        let c = (0..2 * each).map(|_| random.normal() * 0.5f64.sqrt()).collect();
+        let d = (0..channels).map(|_| random.normal()).collect();
+        let parameters: [(&str, Vec<f64>, Vec<usize>); 5] = [
+            ("log_dt", log_dt, vec![channels]),
+            ("log_A_real", a.iter().map(|a| (-a.0).ln()).collect(), vec![channels, modes]),
+            ("A_imag", a.iter().map(|a| a.1).collect(), vec![channels, modes]),
+            ("C", c, vec![channels, modes, 2]),
+            ("D", d, vec![channels]),
+        ];
+        let weights = VarMap::new();
+        {
+            let mut map = weights.data().lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            for (name, values, shape) in parameters {
+                let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(dtype)?;
+                map.insert(name.to_owned(), Var::from_tensor(&tensor)?);
+            }
+        }
+        Ok(weights)
+    }
+
+    /// K, (channels, length).
+    ///
+    /// # Errors
+    /// candle's.
+    pub fn kernel(&self, length: usize) -> Result<Tensor> {
+        let step = self.log_dt.exp()?.unsqueeze(1)?;
+        let (a_real, a_imag) = (self.log_a_real.exp()?.neg()?, &self.a_imag);
+        let (s_real, s_imag) = (a_real.broadcast_mul(&step)?, a_imag.broadcast_mul(&step)?);
+        // B̄ = (e^s − 1) / A, with 1 / A = conj(A) / |A|².
+        let scale = s_real.exp()?;
+        let (up, turned) = ((scale.mul(&s_imag.cos()?)? - 1.0)?, scale.mul(&s_imag.sin()?)?);
+        let norm = (a_real.sqr()? + a_imag.sqr()?)?;
+        let b_real = ((up.mul(&a_real)? + turned.mul(a_imag)?)? / &norm)?;
+        let b_imag = ((turned.mul(&a_real)? - up.mul(a_imag)?)? / &norm)?;
+        let (c_real, c_imag) = (self.c.narrow(2, 0, 1)?.squeeze(2)?, self.c.narrow(2, 1, 1)?.squeeze(2)?);
+        let real = (c_real.mul(&b_real)? - c_imag.mul(&b_imag)?)?;
+        let imag = (c_real.mul(&b_imag)? + c_imag.mul(&b_real)?)?;
+        exponential_kernel(&Tensor::stack(&[s_real, s_imag], 2)?, &Tensor::stack(&[real, imag], 2)?, length)
+    }
+
+    /// (batch, length, channels) to the same.
+    ///
+    /// # Errors
+    /// Another shape or kind of numbers; numbers that are not finite.
+    pub fn forward(&self, u: &Tensor) -> Result<Tensor> {
+        let y = long_convolution(u, &self.kernel(u.dim(D::Minus2)?)?)?;
+        Ok((y + u.broadcast_mul(&self.d)?)?)
+    }
+}
+
+fn validate(channels: usize, modes: usize) -> Result<()> {
+    crate::validate::at_least_one("channels", channels)?;
+    crate::validate::at_least_one("modes", modes)
+}
