@@ -7,6 +7,7 @@
 //! | [`causal_convolution`] | the causal depthwise convolution before it, as one operation |
 //! | [`S4d`] | a layer of diagonal state space models, and what it is made of: [`exponential_kernel`], [`long_convolution`] |
 //! | [`rms_norm`] | the normalisation around it, as one operation |
+//! | [`tasks`] | copying, selective copying, induction heads |
 //!
 //! Tensors are (batch, length, channels), f32 or f64, on the CPU. A candle error comes back as [`Error::Candle`](crate::Error).
 
@@ -17,6 +18,7 @@ mod norm;
 mod s4d;
 mod scan;
 mod slices;
+pub mod tasks;
 
 pub use convolution::causal_convolution;
 pub use long_convolution::{exponential_kernel, long_convolution};

@@ -52,7 +52,7 @@ enum Command {
     #[command(hide = true)]
     Worker { notebook: PathBuf, seconds: u64, output: usize },
     #[command(hide = true)]
-    Prepare,
+    Prepare { dependencies: Vec<String> },
 }
 
 #[derive(Subcommand)]
@@ -159,8 +159,8 @@ fn main() -> ExitCode {
             run::worker::main(&notebook, Limits { seconds, output }, &project);
             Ok(true)
         }
-        Command::Prepare => {
-            run::worker::prepare(&project);
+        Command::Prepare { dependencies } => {
+            run::worker::prepare(&project, &dependencies);
             Ok(true)
         }
     };

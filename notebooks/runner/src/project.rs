@@ -1,6 +1,10 @@
 //! Where is what in the checkout?
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+use crate::notebook::Notebook;
+use crate::session::{dependencies, library};
 
 /// The checkout this program was built from, set by `.cargo/config.toml`.
 const BUILT_FROM: &str = env!("MLNOTES_CHECKOUT", "build this program inside its checkout, with `cargo notebooks`");
@@ -76,6 +80,16 @@ impl Project {
             return self.all();
         }
         names.iter().map(|wanted| self.find_notebook(wanted)).collect()
+    }
+
+    /// The ways in which these notebooks ask for the library, its default features first; a file that is no notebook asks
+    /// for nothing.
+    ///
+    /// # Errors
+    /// A sentence, if the library is not there.
+    pub fn dependencies(&self, paths: &[PathBuf]) -> Result<BTreeSet<String>, String> {
+        let asked = paths.iter().filter_map(|path| dependencies(&Notebook::read(path).ok()?, path.parent()?));
+        Ok(std::iter::once(library(&self.root)?).chain(asked).collect())
     }
 
     fn find_notebook(&self, wanted: &str) -> Result<PathBuf, String> {

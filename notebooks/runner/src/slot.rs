@@ -3,6 +3,7 @@
 //! A slot is a folder with a compiled library in it and a lock beside it. A session takes the first free one; a new
 //! one starts as a copy of a warm one, so that the library's dependencies are compiled once.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ thiserror-impl.opt-level = 0
 const LIBRARY_PATH: &str = if cfg!(target_os = "macos") { "DYLD_FALLBACK_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
 /// The project's lock file, kept in the slot.
 const PINNED: &str = "pinned.lock";
-/// The file that marks a slot with a compiled library.
+/// The file that marks a slot with a compiled library: the `:dep` lines it was compiled for.
 const WARM: &str = "warm";
 
 /// A compile folder held by this process until dropped.
@@ -98,10 +99,13 @@ impl Slot {
         Ok(())
     }
 
-    /// Records that the library has been compiled here, so that new slots may start as copies.
-    pub fn mark_warm(&self) {
+    /// Records that the library has been compiled here for these `:dep` lines, so that new slots may start as copies.
+    pub fn mark_warm(&self, dependencies: &str) {
+        let mut known = known(&self.path);
+        known.extend(dependencies.lines().map(str::to_owned));
+        let text: String = known.into_iter().flat_map(|line| [line, "\n".to_owned()]).collect();
         // Without the mark the next slot is only slower to start.
-        let _ = fs::write(self.path.join(WARM), "");
+        let _ = fs::write(self.path.join(WARM), text);
     }
 
     /// Tells evcxr, in this process, to work here and to read no configuration but its defaults.
@@ -156,15 +160,24 @@ pub fn pin_versions() {
     }
 }
 
-/// Whether the library has been compiled here for cells.
-pub fn is_warm(home: &Path) -> bool {
-    warm_slot(home).is_some()
+/// Whether the library has been compiled here for cells, in one slot for all of these `:dep` lines.
+pub fn is_warm(home: &Path, dependencies: &BTreeSet<String>) -> bool {
+    warm_slot(home).is_some_and(|slot| {
+        let known = known(&slot);
+        dependencies.iter().flat_map(|lines| lines.lines()).all(|line| known.contains(line))
+    })
 }
 
-/// A slot in which the library has been compiled.
+/// The slot in which the library has been compiled, for the most ways to ask for it.
 fn warm_slot(home: &Path) -> Option<PathBuf> {
     let slots = fs::read_dir(home).ok()?.flatten().map(|entry| entry.path());
-    slots.filter(|slot| slot.join(WARM).exists()).min()
+    let warm = slots.filter(|slot| slot.join(WARM).exists());
+    warm.min_by_key(|slot| (std::cmp::Reverse(known(slot).len()), slot.clone()))
+}
+
+/// The `:dep` lines that a slot is marked with.
+fn known(slot: &Path) -> BTreeSet<String> {
+    fs::read_to_string(slot.join(WARM)).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
 /// Copies files with their times: cargo compares them. Links within the tree do not occur.
@@ -191,4 +204,28 @@ fn write_if_changed(path: &Path, text: &str) -> io::Result<()> {
         return Ok(());
     }
     fs::write(path, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slot_that_knows_most_is_the_one_to_copy() {
+        let home = tempfile::tempdir().unwrap();
+        let slot = |name: &str| {
+            let slot = Slot { path: home.path().join(name), _lock: File::create(home.path().join("lock")).unwrap() };
+            fs::create_dir_all(&slot.path).unwrap();
+            slot
+        };
+        let set = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<BTreeSet<_>>();
+        assert!(!is_warm(home.path(), &set(&[])));
+        slot("slot-0").mark_warm("a");
+        assert!(is_warm(home.path(), &set(&["a"])) && is_warm(home.path(), &set(&[])));
+        assert!(!is_warm(home.path(), &set(&["a", "a\nb"])));
+        slot("slot-1").mark_warm("a");
+        slot("slot-1").mark_warm("a\nb");
+        assert!(is_warm(home.path(), &set(&["a", "a\nb"])));
+        assert_eq!(warm_slot(home.path()), Some(home.path().join("slot-1")));
+    }
 }

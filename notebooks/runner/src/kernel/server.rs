@@ -142,7 +142,7 @@ fn session(publisher: &Publisher, library: Option<&Path>, slot: &Slot) -> Result
     let publisher = publisher.clone();
     let sink = move |stream: Stream, line: &str| publisher.send(Event::Line(stream, line.to_owned()));
     let mut session = Session::start(OUTPUT_LIMIT, Box::new(sink))?;
-    if let Some(Err(sentence)) = library.map(|library| session.warm(library, slot)) {
+    if let Some(Err(sentence)) = library.map(|library| session.warm(&crate::session::library(library)?, slot)) {
         // The reader's own `:dep` cell will show the compiler's words.
         eprintln!("the library was not loaded beforehand: {sentence}");
     }

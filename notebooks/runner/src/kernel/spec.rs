@@ -1,6 +1,6 @@
 //! Registers the kernel with Jupyter: two files, the program and kernel.json, and nothing else of the user's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -210,12 +210,14 @@ fn remedy(error: &io::Error) -> &'static str {
 
 /// Compiles the library where kernels will find it compiled.
 fn warm(project: &Project) -> Result<(), String> {
-    if slot::is_warm(&slot::home()) {
+    let dependencies = project.dependencies(&project.all()?)?;
+    if slot::is_warm(&slot::home(), &dependencies) {
         return Ok(());
     }
-    println!("compiling the library for its cells, once (about a minute) ...");
+    println!("compiling the library for its cells, once (some minutes) ...");
     let slot = Slot::enter(Some(&project.cargo_lock()))?;
-    Session::start(1 << 20, Box::new(|_, _| {}))?.warm(&project.root, &slot)
+    let mut session = Session::start(1 << 20, Box::new(|_, _| {}))?;
+    dependencies.iter().try_for_each(|lines| session.warm(lines, &slot))
 }
 
 /// Removes what [`install`] wrote, and nothing else.
@@ -269,7 +271,11 @@ pub fn status(prefix: Option<&Path>) -> Result<bool, String> {
     if let Some(spec) = places.read() {
         let value = |name: &str| spec.env.get(name).cloned().unwrap_or_default();
         let home = value(slot::HOME);
-        let state = if slot::is_warm(Path::new(&home)) { "compiled" } else { "not compiled yet: the first start will" };
+        let state = if slot::is_warm(Path::new(&home), &BTreeSet::new()) {
+            "compiled"
+        } else {
+            "not compiled yet: the first start will"
+        };
         println!("library      {} ({state}, in {home})", value(CRATE));
         println!("memory       {} bytes for a notebook's cells", value(runtime::MEMORY));
     }

@@ -7,7 +7,7 @@ pub mod supervise;
 mod verdict;
 pub mod worker;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -15,6 +15,7 @@ use std::time::Instant;
 use crate::notebook::{Cell, Kind as CellKind, Notebook, Output};
 use crate::project::{Project, name};
 use crate::session::{Outcome, lock};
+use crate::slot;
 use event::{Event, Limits, headline};
 use progress::Progress;
 use report::Report;
@@ -45,7 +46,7 @@ pub fn run(project: &Project, options: &Options) -> Result<bool, String> {
     supervise::catch_interrupts()?;
     let width = paths.iter().map(|path| name(path).chars().count()).max().unwrap_or(0);
     let progress = Progress::new(width);
-    prepare(project, options, &progress)?;
+    prepare(project, &paths, options, &progress)?;
 
     let next = AtomicUsize::new(0);
     let reports: Mutex<Vec<(usize, Report)>> = Mutex::new(Vec::new());
@@ -75,13 +76,14 @@ pub fn run(project: &Project, options: &Options) -> Result<bool, String> {
     Ok(reports.iter().all(|report| report.problems.is_empty()))
 }
 
-/// Compiles the library for cells once, before several notebooks would each do it.
-fn prepare(project: &Project, options: &Options, progress: &Progress) -> Result<(), String> {
-    if crate::slot::is_warm(&crate::slot::home()) {
+/// Compiles the library for cells once, as these notebooks ask for it, before several of them would each do it.
+fn prepare(project: &Project, paths: &[PathBuf], options: &Options, progress: &Progress) -> Result<(), String> {
+    let dependencies = project.dependencies(paths)?;
+    if slot::is_warm(&slot::home(), &dependencies) {
         return Ok(());
     }
     let _wait = progress.wait("compiling the library for the notebooks (once)");
-    match supervise::prepare(&project.root, options.memory) {
+    match supervise::prepare(&project.root, &dependencies, options.memory) {
         End::Complete => Ok(()),
         End::Broken(reason) => Err(reason),
     }

@@ -1,5 +1,6 @@
 //! Watches over one worker: its events, its time, its end.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
@@ -60,8 +61,9 @@ pub fn run(notebook: &Path, limits: Limits, memory: Option<u64>, on_event: impl 
 }
 
 /// Runs a worker that compiles the library of the checkout at `root` for cells.
-pub fn prepare(root: &Path, memory: Option<u64>) -> End {
-    start(root, [OsString::from("prepare")], PREPARATION, memory, |_| {})
+pub fn prepare(root: &Path, dependencies: &BTreeSet<String>, memory: Option<u64>) -> End {
+    let arguments = std::iter::once("prepare").chain(dependencies.iter().map(String::as_str));
+    start(root, arguments.map(OsString::from), PREPARATION, memory, |_| {})
 }
 
 fn start(

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::event::{Event, Limits};
 use crate::notebook::{Kind as CellKind, Notebook};
 use crate::project::Project;
-use crate::session::{Kind, Outcome, Session, Stopper, Stream};
+use crate::session::{self, Kind, Outcome, Session, Stopper, Stream};
 use crate::slot::Slot;
 
 /// Text of the running cell.
@@ -28,25 +28,25 @@ pub fn main(path: &Path, limits: Limits, project: &Project) {
     };
     die_with_supervisor();
     match Notebook::read(path) {
-        Ok(notebook) => execute(&notebook, limits, project, &slot),
+        Ok(notebook) => execute(&notebook, limits, &slot),
         Err(error) => send(&Event::Fatal { message: error.to_string() }),
     }
 }
 
-/// Compiles the library for cells, in a slot that later sessions start from.
-pub fn prepare(project: &Project) {
+/// Compiles the library for cells, as each of these `:dep` lines asks for it, in a slot that later sessions start from.
+pub fn prepare(project: &Project, dependencies: &[String]) {
     let warmed = Slot::enter(Some(&project.cargo_lock())).and_then(|slot| {
         die_with_supervisor();
         let mut session = Session::start(1 << 20, Box::new(|_, _| {}))?;
         send(&Event::Ready);
-        session.warm(&project.root, &slot)
+        dependencies.iter().try_for_each(|lines| session.warm(lines, &slot))
     });
     if let Err(message) = warmed {
         send(&Event::Fatal { message });
     }
 }
 
-fn execute(notebook: &Notebook, limits: Limits, project: &Project, slot: &Slot) {
+fn execute(notebook: &Notebook, limits: Limits, slot: &Slot) {
     let text = Arc::new(Mutex::new(Text::default()));
     let sink = {
         let text = text.clone();
@@ -63,9 +63,9 @@ fn execute(notebook: &Notebook, limits: Limits, project: &Project, slot: &Slot) 
         Err(message) => return send(&Event::Fatal { message }),
     };
     send(&Event::Ready);
-    if notebook.cells().any(|cell| cell.kind() == CellKind::Code && uses_library(&cell.source())) {
+    if let Some(dependencies) = session::dependencies(notebook, Path::new(".")) {
         // If it fails, the cell that asks for the library shows why.
-        let _ = session.warm(&project.root, slot);
+        let _ = session.warm(&dependencies, slot);
     }
     // A cell's diagnostics must not depend on whether one with `?` came before.
     session.use_pause();
@@ -90,11 +90,6 @@ fn execute(notebook: &Notebook, limits: Limits, project: &Project, slot: &Slot) 
             return;
         }
     }
-}
-
-/// Whether a cell asks for this project's library: then it and what it needs are loaded at one go, not one by one.
-fn uses_library(source: &str) -> bool {
-    source.lines().any(|line| line.split_whitespace().take(2).eq([":dep", "mlnotes"]))
 }
 
 /// The tag by which a notebook says that a cell's failure is what it wants to show, as in nbclient.

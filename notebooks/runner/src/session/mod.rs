@@ -21,7 +21,8 @@ use crate::slot::Slot;
 use crate::{diagnostic, std_source};
 pub use failure::{Failure, Kind, Outcome};
 use failure::{died, failed_quietly, start_error, stopped};
-use source::{clears, pin_versions_for, reads_stdin, set_up_lines, toml_escaped, with_absolute_paths, with_line};
+use source::{clears, pin_versions_for, reads_stdin, set_up_lines, with_absolute_paths, with_line};
+pub use source::{dependencies, library};
 use stop::Running;
 pub use stop::Stopper;
 use text::{MARKS, Text};
@@ -119,22 +120,21 @@ impl Session {
         self.context.execute(code).map(drop).map_err(|error| start_error(&error.to_string()))
     }
 
-    /// Makes the library at `path` ready before the first cell asks for it, here and for later sessions in `slot`.
+    /// Makes the library ready before the first cell asks for it with these `:dep` lines, here and for later sessions in
+    /// `slot`.
     ///
     /// # Errors
     /// A sentence, if it does not compile.
-    pub fn warm(&mut self, path: &Path, slot: &Slot) -> Result<(), String> {
-        // One real `let` of a library type: the type inference it needs is most of the first cell's wait.
-        let path = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
-        let path = toml_escaped(&path);
-        // All in one: each command is a compilation.
+    pub fn warm(&mut self, dependencies: &str, slot: &Slot) -> Result<(), String> {
+        // One real `let` of a library type: the type inference it needs is most of the first cell's wait. All in one: each
+        // command is a compilation.
         let set_up = self.set_up_code();
         self.command(&format!(
-            ":dep mlnotes = {{ path = \"{path}\" }}\nuse mlnotes::prelude::*;\n{set_up}\n\
+            "{dependencies}\nuse mlnotes::prelude::*;\n{set_up}\n\
              {{ let _checks = mlnotes::check::Checks::new(\"\"); }} let {MARKER}: () = ();"
         ))?;
         self.is_set_up = true;
-        slot.mark_warm();
+        slot.mark_warm(dependencies);
         Ok(())
     }
 
@@ -154,7 +154,7 @@ impl Session {
         self.set_up();
         self.count += 1;
         self.text.start();
-        let code = with_absolute_paths(code);
+        let code = with_absolute_paths(code, Path::new("."));
         // Commands are read before the first statement only, so the marker follows them.
         let before = set_up_lines(&code);
         let guarded = before < code.lines().count();

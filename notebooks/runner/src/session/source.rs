@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use crate::notebook::{Kind, Notebook};
+
 pub fn pin_versions_for(code: &str) {
     if code.lines().any(|line| line.trim_start().starts_with(":dep")) {
         crate::slot::pin_versions();
@@ -10,15 +12,31 @@ pub fn pin_versions_for(code: &str) {
 }
 
 /// A cell's `:dep` lines with absolute paths: then evcxr sees that it has the dependency, and asks cargo nothing.
-pub fn with_absolute_paths(code: &str) -> Cow<'_, str> {
+pub fn with_absolute_paths<'a>(code: &'a str, folder: &Path) -> Cow<'a, str> {
     if !code.contains(":dep") {
         return code.into();
     }
-    code.split_inclusive('\n').map(|line| absolute(line).unwrap_or(line.into())).collect::<String>().into()
+    code.split_inclusive('\n').map(|line| absolute(line, folder).unwrap_or(line.into())).collect::<String>().into()
+}
+
+/// The line by which a notebook asks for the library in `folder`, with its default features.
+pub fn library(folder: &Path) -> Result<String, String> {
+    let folder = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(format!(":dep mlnotes = {{ path = \"{}\" }}", toml_escaped(&folder)))
+}
+
+/// The `:dep` lines, with absolute paths, of the first cell that asks for this project's library; the notebook lies in
+/// `folder`.
+pub fn dependencies(notebook: &Notebook, folder: &Path) -> Option<String> {
+    let is_library = |line: &str| line.split_whitespace().take(2).eq([":dep", "mlnotes"]);
+    let sources = notebook.cells().filter(|cell| cell.kind() == Kind::Code).map(|cell| cell.source());
+    let cell = sources.into_iter().find(|source| source.lines().any(is_library))?;
+    let lines: Vec<&str> = cell.lines().filter(|line| line.trim_start().starts_with(":dep")).collect();
+    Some(with_absolute_paths(&lines.join("\n"), folder).into_owned())
 }
 
 /// The line with its relative path made absolute, if it is a `:dep` with such a path to an existing folder.
-fn absolute(line: &str) -> Option<Cow<'_, str>> {
+fn absolute<'a>(line: &'a str, folder: &Path) -> Option<Cow<'a, str>> {
     line.trim_start().strip_prefix(":dep")?;
     let after = line.split_once("path")?.1.trim_start().strip_prefix('=')?.trim_start().strip_prefix('"')?;
     let written = after.split_once('"')?.0;
@@ -27,7 +45,7 @@ fn absolute(line: &str) -> Option<Cow<'_, str>> {
         return None;
     }
     let start = written.as_ptr() as usize - line.as_ptr() as usize;
-    let path = toml_escaped(&path.canonicalize().ok()?);
+    let path = toml_escaped(&folder.join(path).canonicalize().ok()?);
     Some(format!("{}{path}{}", &line[..start], &line[start + written.len()..]).into())
 }
 
@@ -86,12 +104,21 @@ mod tests {
         let here = toml_escaped(&here.canonicalize().unwrap());
         let cell = ":dep a = { path = \".\", features = [\"b\"] }\nlet path = \".\";";
         let wanted = format!(":dep a = {{ path = \"{here}\", features = [\"b\"] }}\nlet path = \".\";");
-        assert_eq!(with_absolute_paths(cell), wanted);
+        assert_eq!(with_absolute_paths(cell, Path::new(".")), wanted);
         for unchanged in
             ["let a = 1;", ":dep a = \"1\"", ":dep a = { path = \"/nowhere/at/all\" }", ":dep a = { path = "]
         {
-            assert_eq!(with_absolute_paths(unchanged), unchanged);
+            assert_eq!(with_absolute_paths(unchanged, Path::new(".")), unchanged);
         }
+    }
+
+    #[test]
+    fn a_notebook_says_how_it_asks_for_the_library() {
+        let folder = Path::new(env!("MLNOTES_CHECKOUT")).join("notebooks");
+        let plain = library(&folder.join("..")).unwrap();
+        let start = Notebook::read(&folder.join("00_start.ipynb")).unwrap();
+        // Letter for letter, or the library would seem not to be compiled for it.
+        assert_eq!(dependencies(&start, &folder), Some(plain));
     }
 
     #[test]
