@@ -152,8 +152,10 @@ fn scaled_and_squared(a: &ArrayRef2<f64>) -> Option<Array2<f64>> {
     let scale = |matrix: &ArrayRef2<f64>, power: i32| matrix * libm::ldexp(1.0, -squarings * power);
     let mut e = high_degree(&scale(a, 1), &scale(&a2, 2), &scale(&a4, 4), &scale(&a6, 6))?;
     let triangular = is_triangular(a);
-    for k in (0..squarings).rev() {
-        e = e.dot(&e);
+    for k in (0..=squarings).rev() {
+        if k < squarings {
+            e = e.dot(&e);
+        }
         if triangular {
             // Here the diagonal is known, and squaring would double its relative error each time.
             e.diag_mut().zip_mut_with(&a.diag(), |e, &a| *e = libm::ldexp(a, -k).exp());
