@@ -121,9 +121,12 @@ pub fn expm(a: &ArrayRef2<f64>) -> Result<Array2<f64>> {
         let allowed = "such that no column's absolute values sum to more than 1e30: count time in smaller units";
         return Err(Error::domain("a", format!("a matrix of norm {norm:.3e}"), allowed));
     }
-    let result = scaled_and_squared(a);
-    if result.as_ref().is_some_and(|e| e.iter().all(|entry| entry.is_finite())) {
-        return Ok(result.unwrap_or_default());
+    let mut result = scaled_and_squared(a).unwrap_or_else(|| Array2::from_elem(a.dim(), f64::NAN));
+    if is_triangular(a) {
+        exact_diagonal(&mut result, a, 0);
+    }
+    if result.iter().all(|entry| entry.is_finite()) {
+        return Ok(result);
     }
     let allowed = "one whose exponential is in the range of f64: count time in smaller units";
     Err(Error::domain("a", format!("a matrix of norm {norm:.3e}"), allowed))
@@ -152,14 +155,12 @@ fn scaled_and_squared(a: &ArrayRef2<f64>) -> Option<Array2<f64>> {
     let scale = |matrix: &ArrayRef2<f64>, power: i32| matrix * libm::ldexp(1.0, -squarings * power);
     let mut e = high_degree(&scale(a, 1), &scale(&a2, 2), &scale(&a4, 4), &scale(&a6, 6))?;
     let triangular = is_triangular(a);
-    for k in (0..=squarings).rev() {
-        if k < squarings {
-            e = e.dot(&e);
-        }
+    for k in (1..=squarings).rev() {
         if triangular {
-            // Here the diagonal is known, and squaring would double its relative error each time.
-            e.diag_mut().zip_mut_with(&a.diag(), |e, &a| *e = libm::ldexp(a, -k).exp());
+            // Squaring would double its relative error each time.
+            exact_diagonal(&mut e, a, k);
         }
+        e = e.dot(&e);
     }
     Some(e)
 }
@@ -173,6 +174,11 @@ fn is_triangular(a: &ArrayRef2<f64>) -> bool {
     let zero =
         |below: bool| a.indexed_iter().all(|((i, j), &entry)| entry == 0.0 || if below { i <= j } else { i >= j });
     zero(true) || zero(false)
+}
+
+/// The diagonal of e^{A / 2^k} for a triangular A.
+fn exact_diagonal(e: &mut Array2<f64>, a: &ArrayRef2<f64>, k: i32) {
+    e.diag_mut().zip_mut_with(&a.diag(), |e, &a| *e = libm::ldexp(a, -k).exp());
 }
 
 /// How often A has still to be halved for the error of its largest terms, taken without their signs, to be rounding.
