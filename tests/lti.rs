@@ -94,9 +94,9 @@ const EXPONENTIALS: [&str; 18] = [
     "large",
 ];
 
-/// Planted: the exponent of 2 in the scaling of A⁴ halved; Padé's last coefficient of degree 9 set to 2; rows of the
-/// right-hand side not exchanged with the pivots; the additional squarings left out (for `overscaled_full`); the
-/// diagonal of a triangle taken one squaring too early.
+/// Planted: the exponent of 2 in the scaling of A⁴ halved; the last odd coefficient of Padé's degree 9 doubled; rows of
+/// the right-hand side not exchanged with the pivots, or exchanged and not their scales; the diagonal of a triangle taken
+/// one squaring too early.
 #[test]
 fn the_exponential_is_its_series_and_scipys() {
     let reference = Reference::load("lti", "exponential").unwrap();
@@ -153,7 +153,7 @@ fn model(reference: &Reference, prefix: &str) -> (Continuous, f64) {
     (model, reference.array::<Ix0>(&format!("{prefix}step")).unwrap().into_scalar())
 }
 
-/// Planted: B̄ of the bilinear rules without the system's solution; 1 − α and α exchanged; B not scaled by Δ in the
+/// Planted: B̄ of the bilinear rules without the system's solution; 1 − α and α exchanged; B not multiplied by Δ in the
 /// block.
 #[test]
 fn every_rule_is_scipys() {
@@ -198,7 +198,7 @@ fn runge_kutta(model: &Continuous, x: &Array1<f64>, u: &Array1<f64>, time: f64, 
     })
 }
 
-/// Planted: the durations shifted by one; the input after a jump instead of before it in the outputs.
+/// Planted: the first duration for all.
 #[test]
 fn a_held_input_is_solved_as_by_runge_and_kutta() {
     let mut random = RandomState::new(2);
@@ -256,6 +256,7 @@ fn errors_shrink_at_the_order_of_the_rule() {
     }
 }
 
+/// Planted: weights of 0.4^k for 2^−k in Gelfand's formula.
 #[test]
 fn only_eulers_rule_makes_a_stable_model_grow() {
     let decay = Continuous::siso(array![[-3.0]], array![1.0], array![1.0], 0.0).unwrap();
@@ -290,7 +291,7 @@ fn only_eulers_rule_makes_a_stable_model_grow() {
     );
 }
 
-/// Planted: u_{k−1} for u_k in the recurrence; D left out.
+/// Planted: x_{k−1} for x_k in the outputs; D left out.
 #[test]
 fn scipys_recurrence_impulse_and_held_input_are_these() {
     let reference = Reference::load("lti", "views").unwrap();
@@ -312,8 +313,8 @@ fn scipys_recurrence_impulse_and_held_input_are_these() {
     assert!((steps.spectral_radius() - (step * number("spectral_abscissa")).exp()).abs() < 1e-14);
 }
 
-/// SSM-01 to SSM-04: one answer, whichever way. Planted: the last of the kernel's blocks left out; w^k's sign in the
-/// spectra; Z_{M−k} not conjugated; Q and P exchanged in the kernel.
+/// SSM-01 to SSM-04: one answer, whichever way. Planted: the last of the kernel's blocks left out; w^k with
+/// the other sign; Z_{M−k} not conjugated.
 #[test]
 fn the_three_views_agree() {
     let mut random = RandomState::new(4);
@@ -395,8 +396,8 @@ fn a_state_at_the_beginning_adds_its_own_response() {
     }
 }
 
-/// Sizes of all kinds: transforms of odd and even halves, of 1, of factors 3 and 5. Planted: the least size one too
-/// small, so that the end meets the beginning.
+/// Sizes of all kinds: transforms of odd and even halves, of 1, of factors 3 and 5. Planted: a size that is one too small,
+/// so that the end meets the beginning.
 #[test]
 fn fast_convolution_is_the_sum() {
     let mut random = RandomState::new(6);
@@ -417,6 +418,7 @@ fn fast_convolution_is_the_sum() {
     }
 }
 
+/// Planted: the kernels of the first eight channels for those of the next.
 #[test]
 fn scipys_convolutions_are_these() {
     let reference = Reference::load("lti", "convolution").unwrap();
@@ -463,7 +465,8 @@ fn gated(gates: &Array2<f64>, u: &Array2<f64>) -> Result<Array2<f64>> {
     }))
 }
 
-/// SSM-05, E-09, E-11, E-15: which property a selective model gives up depends on what is held fixed.
+/// SSM-05, E-09, E-11, E-15: which property a selective model gives up depends on what is held fixed. Planted: the
+/// answer compared with itself unshifted.
 #[test]
 fn linearity_and_time_invariance_are_told_apart() {
     let mut random = RandomState::new(7);
@@ -485,6 +488,7 @@ fn linearity_and_time_invariance_are_told_apart() {
     assert!(shift_error(selective, &u, 5).unwrap() < 1e-14);
 }
 
+/// Planted: any pivot but 0 taken for regular.
 #[test]
 fn what_cannot_be_is_refused() {
     let empty = Array2::<f64>::zeros((0, 0));

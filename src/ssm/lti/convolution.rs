@@ -300,12 +300,12 @@ fn roots_of_unity(m: usize) -> Vec<Complex<f64>> {
 
 /// x as number n of the signal.
 fn put(z: &mut Complex<f64>, n: usize, x: f64) {
-    *(if n % 2 == 0 { &mut z.re } else { &mut z.im }) = x;
+    *(if n.is_multiple_of(2) { &mut z.re } else { &mut z.im }) = x;
 }
 
 /// Number n of the signal, from z̄.
 fn get(z: Complex<f64>, n: usize) -> f64 {
-    if n % 2 == 0 { z.re } else { -z.im }
+    if n.is_multiple_of(2) { z.re } else { -z.im }
 }
 
 /// The least of 2^k, 3 2^k and 5 2^k that is not less: such transforms are fast.

@@ -5,7 +5,7 @@ use ndarray::{Array1, Array2, ArrayRef2};
 use crate::numerics::Lu;
 use crate::{Error, Result, validate};
 
-/// A squaring more does less harm than the powers of this.
+/// The tenth power of this is the largest that has to stay in the range of f64.
 const LARGEST_NORM: f64 = 1e30;
 
 /// Padé's numerator of degree m is Σ b_j A^j; the denominator has −A for A.
@@ -22,7 +22,7 @@ const LOW: [Pade; 4] = [
     Pade { degree: 3, reach: 1.495585217958292e-2, inverse_error: 100800.0, b: &[120.0, 60.0, 12.0, 1.0] },
     Pade {
         degree: 5,
-        reach: 2.539398330063230e-1,
+        reach: 2.53939833006323e-1,
         inverse_error: 10059033600.0,
         b: &[30240.0, 15120.0, 3360.0, 420.0, 30.0, 1.0],
     },
@@ -116,8 +116,7 @@ pub fn expm(a: &ArrayRef2<f64>) -> Result<Array2<f64>> {
     }
     validate::finite("a", a)?;
     let norm = one_norm(a);
-    // Negated, so that a sum beyond f64 is refused as well.
-    if !(norm <= LARGEST_NORM) {
+    if norm > LARGEST_NORM {
         let allowed = "such that no column's absolute values sum to more than 1e30: count time in smaller units";
         return Err(Error::domain("a", format!("a matrix of norm {norm:.3e}"), allowed));
     }
