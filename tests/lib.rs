@@ -14,6 +14,7 @@ mod glm;
 mod hmm;
 mod kalman;
 mod lda;
+mod lti;
 #[cfg(feature = "deep")]
 mod mamba;
 mod mcmc;
