@@ -199,6 +199,23 @@ impl<'a, E: Element> Inputs<'a, E> {
         }
     }
 
+    /// One of the sequences alone.
+    pub(super) fn sequence(&self, i: usize) -> Self {
+        let Shape { length, channels, state, .. } = self.shape;
+        let wide = |values: &'a [E::Real]| &values[i * length * channels..][..length * channels];
+        let narrow = |values: &'a [E]| &values[i * length * state..][..length * state];
+        Self {
+            shape: Shape { batch: 1, ..self.shape },
+            u: wide(self.u),
+            delta: wide(self.delta),
+            b: narrow(self.b),
+            c: narrow(self.c),
+            z: self.z.map(wide),
+            initial: self.initial.map(|initial| &initial[i * channels * state..][..channels * state]),
+            ..*self
+        }
+    }
+
     /// delta + bias at one of all B L times.
     pub(super) fn raw_step(&self, time: usize, channel: usize) -> E::Real {
         let delta = self.delta[time * self.shape.channels + channel];
