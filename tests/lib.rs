@@ -11,6 +11,7 @@ mod data;
 mod display;
 mod expfam;
 mod glm;
+mod hippo;
 mod hmm;
 mod kalman;
 mod lda;
@@ -22,6 +23,7 @@ mod perceptron;
 #[cfg(feature = "plot")]
 mod plot;
 mod random;
+mod s4;
 mod separable;
 mod variational;
 

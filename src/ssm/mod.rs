@@ -8,9 +8,13 @@
 //! | --- | --- | --- |
 //! | [`kalman`] | vectors, Gaussian | affine |
 //! | [`lti`] | vectors without noise, driven by an input, in continuous time or in steps | linear |
+//! | [`hippo`] | the coefficients of a polynomial that fits the past | linear, from a measure |
+//! | [`s4`] | normal plus low rank, or diagonal | linear, structured |
 //!
 //! A hidden Markov chain ([`hmm`](crate::hmm)) is the same with finitely many states: its filter and posterior are
 //! those of [`kalman`], with sums for integrals.
 
+pub mod hippo;
 pub mod kalman;
 pub mod lti;
+pub mod s4;
