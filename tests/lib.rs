@@ -11,6 +11,7 @@ mod data;
 mod display;
 mod expfam;
 mod glm;
+mod hippo;
 mod hmm;
 mod kalman;
 mod lda;
@@ -25,6 +26,7 @@ mod perceptron;
 #[cfg(feature = "plot")]
 mod plot;
 mod random;
+mod s4;
 mod selective;
 mod separable;
 mod variational;

@@ -9,6 +9,7 @@ mod lu;
 mod normal;
 mod qr;
 mod semidefinite;
+mod skew;
 
 pub(crate) use cholesky::Cholesky;
 pub(crate) use fourier::autocorrelation;
@@ -18,6 +19,7 @@ pub(crate) use lu::Lu;
 pub(crate) use normal::normal_quantile;
 pub(crate) use qr::Qr;
 pub(crate) use semidefinite::Semidefinite;
+pub(crate) use skew::SkewEigen;
 
 use std::borrow::Cow;
 

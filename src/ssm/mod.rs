@@ -8,11 +8,15 @@
 //! | --- | --- | --- |
 //! | [`kalman`] | vectors, Gaussian | affine |
 //! | [`lti`] | vectors without noise, driven by an input, in continuous time or in steps | linear |
+//! | [`hippo`] | the coefficients of a polynomial that fits the past | linear, from a measure |
+//! | [`s4`] | normal plus low rank, or diagonal | linear, structured |
 //! | [`selective`] | vectors, without noise | linear, chosen by the input at each time |
 //!
 //! A hidden Markov chain ([`hmm`](crate::hmm)) is the same with finitely many states: its filter and posterior are
 //! those of [`kalman`], with sums for integrals.
 
+pub mod hippo;
 pub mod kalman;
 pub mod lti;
+pub mod s4;
 pub mod selective;
