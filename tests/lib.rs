@@ -13,6 +13,8 @@ mod expfam;
 mod glm;
 mod hmm;
 mod kalman;
+#[cfg(feature = "emulate")]
+mod kernels;
 mod lda;
 mod mcmc;
 mod metrics;
