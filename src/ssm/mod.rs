@@ -7,8 +7,10 @@
 //! | module | the state | f and h |
 //! | --- | --- | --- |
 //! | [`kalman`] | vectors, Gaussian | affine |
+//! | [`selective`] | vectors, without noise | linear, chosen by the input at each time |
 //!
 //! A hidden Markov chain ([`hmm`](crate::hmm)) is the same with finitely many states: its filter and posterior are
 //! those of [`kalman`], with sums for integrals.
 
 pub mod kalman;
+pub mod selective;
