@@ -21,7 +21,8 @@ mod compile;
 mod rewrite;
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::sync::{Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use libloading::Library;
 
@@ -176,8 +177,8 @@ type KernelsC = unsafe extern "C" fn(*mut *const EntryC) -> u32;
 pub struct Module {
     kernels: Vec<Kernel>,
     run: RunC,
-    /// A module's fibers are one set: one launch at a time.
-    turn: Mutex<()>,
+    /// One launch at a time in each library: its threads are one set.
+    turn: Arc<Mutex<()>>,
     _library: Library,
 }
 
@@ -235,7 +236,7 @@ impl Module {
             let entries = std::slice::from_raw_parts(list, count);
             (library, entries.iter().map(|entry| Kernel::new(entry)).collect(), run)
         };
-        Ok(Self { kernels, run, turn: Mutex::new(()), _library: library })
+        Ok(Self { kernels, run, turn: turn(path), _library: library })
     }
 
     /// Runs the plan's launches, in order and with threads as they are numbered.
@@ -289,8 +290,7 @@ impl Module {
     }
 
     fn step(&self, plan: &mut Plan, step: usize, order: Order, traced: Option<(u32, &mut Vec<Event>)>) -> Result<()> {
-        let Plan { steps, .. } = &*plan;
-        let step = steps[step].clone();
+        let step = plan.steps[step].clone();
         let Some(index) = self.kernels.iter().position(|kernel| kernel.name == step.kernel) else {
             let names: Vec<&str> = self.kernels.iter().map(|kernel| kernel.name.as_str()).collect();
             return Err(Error::kernel(&step.kernel, format!("is not in this source, which has: {}", names.join(", "))));
@@ -367,6 +367,17 @@ impl Kernel {
             Self { name, codes: std::slice::from_raw_parts(entry.codes, entry.parameters as usize).to_vec() }
         }
     }
+}
+
+/// The lock of a library. A file that is loaded twice is in memory once.
+fn turn(path: PathBuf) -> Arc<Mutex<()>> {
+    static TURNS: Mutex<Vec<(PathBuf, Arc<Mutex<()>>)>> = Mutex::new(Vec::new());
+    let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, turn)) = turns.iter().find(|(known, _)| *known == path) {
+        return turn.clone();
+    }
+    turns.push((path, Arc::default()));
+    turns[turns.len() - 1].1.clone()
 }
 
 fn arg(arg: &Arg) -> ArgC {
