@@ -103,6 +103,17 @@ pub enum Error {
         /// What to do.
         remedy: &'static str,
     },
+    /// A GPU kernel that does not compile, or did what no kernel may.
+    #[error("the kernel `{kernel}` {reason}")]
+    Kernel {
+        /// Its name, or its source's.
+        kernel: String,
+        /// What is wrong, where, and what to do.
+        reason: String,
+    },
+    /// There is no GPU, or something that is needed to use one is missing.
+    #[error("{0}")]
+    Device(String),
     /// A file could not be read or written.
     #[error("{}: {reason}", path.display())]
     File {
@@ -129,6 +140,11 @@ impl Error {
     /// An [`Error::Shape`] from the shape that came.
     pub fn shape(arg: &'static str, expected: impl Into<String>, got: &[usize]) -> Self {
         Self::Shape { arg, expected: expected.into(), got: got.to_vec() }
+    }
+
+    /// An [`Error::Kernel`].
+    pub fn kernel(kernel: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Kernel { kernel: kernel.into(), reason: reason.into() }
     }
 
     /// An [`Error::File`].

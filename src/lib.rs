@@ -45,6 +45,8 @@ pub mod expfam;
 pub mod gaussian;
 pub mod glm;
 pub mod hmm;
+#[cfg(any(feature = "emulate", feature = "cuda"))]
+pub mod kernels;
 pub mod linear;
 pub mod mcmc;
 pub mod metrics;

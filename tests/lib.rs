@@ -14,6 +14,8 @@ mod glm;
 mod hippo;
 mod hmm;
 mod kalman;
+#[cfg(feature = "emulate")]
+mod kernels;
 mod lda;
 mod lti;
 #[cfg(feature = "deep")]
