@@ -232,13 +232,18 @@ impl Scan {
     }
 }
 
+/// As many threads as the machine has cores.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 fn forward<T: Number>(
     scan: &Scan,
     u: (&CpuStorage, &Layout),
     delta: (&CpuStorage, &Layout),
 ) -> candle_core::Result<(CpuStorage, Shape)> {
     let (u, delta) = (entries::<T>(u.0, u.1)?, entries::<T>(delta.0, delta.1)?);
-    let outputs = scan.with_inputs(u, delta, |inputs| selective::selective_scan_seq(inputs))?;
+    let outputs = scan.with_inputs(u, delta, |inputs| selective::selective_scan(inputs, threads()))?;
     let selective::Shape { batch, length, channels, state } = scan.shape;
     *lock(&scan.last) = Some(slices::tensor(outputs.last, (batch, channels, state))?);
     Ok((T::storage(outputs.y), Shape::from((batch, length, channels))))
@@ -248,7 +253,7 @@ fn backward<T: Number>(scan: &Scan, u: &Tensor, delta: &Tensor, dy: &Tensor) -> 
     let dy = dy.contiguous()?;
     let (u, delta, dy) = (Held::of(u), Held::of(delta), Held::of(&dy));
     let (u, delta, dy) = (u.entries::<T>()?, delta.entries::<T>()?, dy.entries::<T>()?);
-    let slopes = scan.with_inputs(u, delta, |inputs| selective::selective_scan_backward_stored(inputs, dy, None))?;
+    let slopes = scan.with_inputs(u, delta, |inputs| selective::selective_scan_backward(inputs, dy, None, threads()))?;
     let selective::Shape { batch, length, channels, state } = scan.shape;
     let (sequence, projection) = ((batch, length, channels), (batch, length, state));
     let optional = |values: Option<Vec<T>>| values.map(|values| slices::tensor(values, channels)).transpose();
