@@ -22,6 +22,7 @@ mod perceptron;
 #[cfg(feature = "plot")]
 mod plot;
 mod random;
+mod scan;
 mod selective;
 mod separable;
 mod variational;
