@@ -29,6 +29,7 @@ mod perceptron;
 mod plot;
 mod random;
 mod s4;
+mod scan;
 mod selective;
 mod separable;
 mod variational;

@@ -253,7 +253,8 @@ fn backward<T: Number>(scan: &Scan, u: &Tensor, delta: &Tensor, dy: &Tensor) -> 
     let dy = dy.contiguous()?;
     let (u, delta, dy) = (Held::of(u), Held::of(delta), Held::of(&dy));
     let (u, delta, dy) = (u.entries::<T>()?, delta.entries::<T>()?, dy.entries::<T>()?);
-    let slopes = scan.with_inputs(u, delta, |inputs| selective::selective_scan_backward(inputs, dy, None, threads()))?;
+    let slopes =
+        scan.with_inputs(u, delta, |inputs| selective::selective_scan_backward(inputs, dy, None, threads()))?;
     let selective::Shape { batch, length, channels, state } = scan.shape;
     let (sequence, projection) = ((batch, length, channels), (batch, length, state));
     let optional = |values: Option<Vec<T>>| values.map(|values| slices::tensor(values, channels)).transpose();

@@ -12,6 +12,8 @@
 //! | [`s4`] | normal plus low rank, or diagonal | linear, structured |
 //! | [`selective`] | vectors, without noise | linear, chosen by the input at each time |
 //!
+//! [`scan`] holds what makes a linear recurrence parallel: prefix sums and their generalisation.
+//!
 //! A hidden Markov chain ([`hmm`](crate::hmm)) is the same with finitely many states: its filter and posterior are
 //! those of [`kalman`], with sums for integrals.
 
@@ -19,4 +21,5 @@ pub mod hippo;
 pub mod kalman;
 pub mod lti;
 pub mod s4;
+pub mod scan;
 pub mod selective;

@@ -2,13 +2,14 @@
 
 use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
-use ndarray::ArrayViewMut3;
+use ndarray::{ArrayViewMut2, ArrayViewMut3, s};
 
 use super::forward::{ELSEWHERE, advance};
 use super::lanes::{Lane, Lanes};
-use super::parts::{Cut, Part, on_threads};
+use super::parts::{Cut, Part};
 use super::tile::{Group, TILE, Tile, Times};
 use super::{Gradients, Inputs, Shape};
+use crate::ssm::scan::on_threads;
 
 /// Parts of the work, however many threads there are: sums over parts have one order then.
 const PARTS: usize = 4;
@@ -39,16 +40,16 @@ pub(super) struct Sums<T> {
     good: bool,
 }
 
-/// Every gradient; `None` where an input or a gradient is not finite, or a Δ below 0.
+/// Fills in every gradient; `None` where an input or a gradient is not finite, or a Δ below 0.
 pub(super) fn backward<T: Lane, const W: usize>(
     inputs: &Inputs<'_, T>,
     dy: &[T],
     dlast: Option<&[T]>,
     threads: usize,
     run: fn(Job<'_, '_, T>) -> Sums<T>,
-) -> Option<Gradients<T>> {
+    to: &mut Gradients<T>,
+) -> Option<()> {
     let Shape { batch, length, channels, state } = inputs.shape;
-    let mut to = Gradients::zeros(inputs);
     let cut = Cut::new(inputs.shape, W, PARTS);
     let whole = (batch, length, channels);
     let split = |values| Some(cut.split(ArrayViewMut3::from_shape(whole, values).ok()?, 2));
@@ -60,7 +61,9 @@ pub(super) fn backward<T: Lane, const W: usize>(
     let views = split(&mut to.u)?.into_iter().zip(split(&mut to.delta)?).zip(z).zip(initial);
     let job = |(part, (((u, delta), z), initial))| Job { inputs: *inputs, dy, dlast, part, u, delta, z, initial };
     let jobs = cut.parts().into_iter().zip(views).map(job).collect();
-    for sums in on_threads(threads, jobs, run) {
+    let all = on_threads(threads, jobs, run);
+    to.clear_sums();
+    for sums in all {
         if !sums.good {
             return None;
         }
@@ -71,7 +74,7 @@ pub(super) fn backward<T: Lane, const W: usize>(
         to.d.iter_mut().for_each(|d| add(&mut d[columns..], &sums.d));
         to.delta_bias.iter_mut().for_each(|bias| add(&mut bias[columns..], &sums.bias));
     }
-    Some(to)
+    Some(())
 }
 
 fn add<T: Lane>(sums: &mut [T], values: &[T]) {
@@ -103,6 +106,10 @@ struct Room<T, const W: usize> {
     /// ∂D and that by the bias, (blocks).
     d: Vec<Lanes<T, W>>,
     bias: Vec<Lanes<T, W>>,
+    /// The slopes by u, delta and z, (blocks, times).
+    by_u: Vec<Times<T, W>>,
+    by_raw: Vec<Times<T, W>>,
+    by_z: Vec<Times<T, W>>,
     trouble: Lanes<T, W>,
 }
 
@@ -119,6 +126,9 @@ impl<T: Lane, const W: usize> Room<T, W> {
             a: lanes(blocks * n),
             d: lanes(blocks),
             bias: lanes(blocks),
+            by_u: times(blocks),
+            by_raw: times(blocks),
+            by_z: times(blocks),
             trouble: Lanes::ZERO,
         }
     }
@@ -159,7 +169,13 @@ fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>) -> 
             let before = &kept[start / TILE * room.g.len()..][..room.g.len()];
             room.b.iter_mut().chain(&mut room.c).for_each(|times| *times = [Lanes::ZERO; TILE]);
             for k in 0..group.blocks() {
-                block::<T, W, FUSED>(&group, k, place, before, &mut room, &mut job, (i, start));
+                block::<T, W, FUSED>(&group, k, place, before, job.dy, &mut room);
+            }
+            let times = s![i, start..start + place.steps, ..];
+            write(&room.by_u, job.u.slice_mut(times), &mut room.trouble);
+            write(&room.by_raw, job.delta.slice_mut(times), &mut room.trouble);
+            if let Some(z) = &mut job.z {
+                write(&room.by_z, z.slice_mut(times), &mut room.trouble);
             }
             let rows = (i * length + start) * state..(i * length + start + place.steps) * state;
             sum_lanes(&room.b, &mut sums.b[rows.clone()]);
@@ -211,9 +227,8 @@ fn block<T: Lane, const W: usize, const FUSED: bool>(
     k: usize,
     place: Place,
     before: &[Lanes<T, W>],
+    dy: &[T],
     room: &mut Room<T, W>,
-    job: &mut Job<'_, '_, T>,
-    (i, start): (usize, usize),
 ) {
     let n = group.inputs.shape.state;
     let (b, c) = (&group.inputs.b[place.first * n..], &group.inputs.c[place.first * n..]);
@@ -225,14 +240,14 @@ fn block<T: Lane, const W: usize, const FUSED: bool>(
         states::<T, W, FUSED>(before[j], a[j], [delta, drive], [b, c], j, n, [decay, h], y);
     }
     let columns = k * W..(k * W + W).min(group.channels.len());
-    let mut dy = [Lanes::ZERO; TILE];
+    let (from, mut dy) = (dy, [Lanes::ZERO; TILE]);
     for (t, dy) in dy.iter_mut().enumerate().take(place.steps) {
-        *dy = Lanes::load(&group.row(job.dy, place.first + t)[columns.clone()]);
-        if let (Some(z), Some(to)) = (group.inputs.z, &mut job.z) {
+        *dy = Lanes::load(&group.row(from, place.first + t)[columns.clone()]);
+        if let Some(z) = group.inputs.z {
             let z = Lanes::load(&group.row(z, place.first + t)[columns.clone()]);
             let sigma = z.map(T::sigma::<FUSED>);
             let slope = z.zip(sigma, |z, sigma| sigma * (T::ONE + z * (T::ONE - sigma)));
-            store(to, (i, start + t), columns.clone(), dy.times(y[t]).times(slope), &mut room.trouble);
+            room.by_z[k][t] = dy.times(y[t]).times(slope);
             *dy = dy.times(z).times(sigma);
         }
     }
@@ -253,23 +268,19 @@ fn block<T: Lane, const W: usize, const FUSED: bool>(
         let by_raw = if group.inputs.softplus { by_step.times(raw.map(T::sigma::<FUSED>)) } else { by_step };
         room.d[k] = u.fma::<FUSED>(dy[t], room.d[k]);
         room.bias[k] = room.bias[k].plus(by_raw);
-        store(&mut job.u, (i, start + t), columns.clone(), by_u, &mut room.trouble);
-        store(&mut job.delta, (i, start + t), columns.clone(), by_raw, &mut room.trouble);
+        room.by_u[k][t] = by_u;
+        room.by_raw[k][t] = by_raw;
     }
 }
 
+/// (blocks, times) of lanes to (times, channels).
 #[inline(always)]
-fn store<T: Lane, const W: usize>(
-    to: &mut ArrayViewMut3<'_, T>,
-    (i, t): (usize, usize),
-    columns: std::ops::Range<usize>,
-    values: Lanes<T, W>,
-    trouble: &mut Lanes<T, W>,
-) {
-    *trouble = trouble.plus(values.map(|value| value - value));
-    let row = to.slice_mut(ndarray::s![i, t, columns]);
-    if let Some(row) = row.into_slice() {
-        values.store(row);
+fn write<T: Lane, const W: usize>(from: &[Times<T, W>], mut to: ArrayViewMut2<'_, T>, trouble: &mut Lanes<T, W>) {
+    for (t, row) in to.outer_iter_mut().enumerate() {
+        for (from, to) in from.iter().zip(row.into_slice().unwrap_or_default().chunks_mut(W)) {
+            *trouble = trouble.plus(from[t].map(|value| value - value));
+            from[t].store(to);
+        }
     }
 }
 

@@ -5,9 +5,10 @@ use multiversion::target::target_cfg_f;
 use ndarray::ArrayViewMut3;
 
 use super::lanes::{Lane, Lanes};
-use super::parts::{Cut, Part, on_threads};
+use super::parts::{Cut, Part};
 use super::tile::{Group, TILE, Tile, Times};
 use super::{Inputs, Shape};
+use crate::ssm::scan::on_threads;
 
 /// One part's share of a forward pass.
 pub(super) struct Job<'i, 'o, T: Lane> {

@@ -1,14 +1,11 @@
 //! Which thread does what: sequences and channels cut into parts.
 
 use std::ops::Range;
-use std::sync::Mutex;
 
 use ndarray::{ArrayViewMut3, Axis};
 
 use super::Shape;
 
-/// More threads than this no machine has a use for, and few can start.
-const MOST_THREADS: usize = 1024;
 /// Chunks of a batch, if it has sequences enough.
 const CHUNKS: usize = 32;
 /// Channels whose tiles still fit the second cache.
@@ -65,31 +62,4 @@ impl Cut {
         }
         parts
     }
-}
-
-/// `work` done on every job by at most so many threads, this one included; the results in the jobs' order.
-pub(super) fn on_threads<J: Send, R: Send>(threads: usize, jobs: Vec<J>, work: impl Fn(J) -> R + Sync) -> Vec<R> {
-    let threads = threads.min(jobs.len()).min(MOST_THREADS);
-    if threads <= 1 {
-        return jobs.into_iter().map(work).collect();
-    }
-    let queue = Mutex::new(jobs.into_iter().enumerate());
-    let next = || queue.lock().ok()?.next();
-    let worker = || {
-        let mut done = Vec::new();
-        while let Some((place, job)) = next() {
-            done.push((place, work(job)));
-        }
-        done
-    };
-    let mut done = std::thread::scope(|scope| {
-        // A thread that cannot start leaves its work to the others.
-        let start = |_| std::thread::Builder::new().spawn_scoped(scope, worker).ok();
-        let others: Vec<_> = (1..threads).filter_map(start).collect();
-        let mut done = worker();
-        done.extend(others.into_iter().filter_map(|thread| thread.join().ok()).flatten());
-        done
-    });
-    done.sort_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, result)| result).collect()
 }

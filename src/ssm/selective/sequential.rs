@@ -5,10 +5,10 @@ use std::ops::Range;
 use super::element::Element;
 use super::element::sealed::{Numbers, RealNumbers};
 use super::inputs::{beyond, finite, fits};
-use super::parts::on_threads;
 use super::tile::TILE;
 use super::{Gradients, Inputs, Outputs, Shape};
 use crate::Result;
+use crate::ssm::scan::on_threads;
 
 /// The selective scan as its equations are written: every channel's recurrence, step by step.
 ///
@@ -171,11 +171,12 @@ pub(super) fn backward_on_threads<E: Element>(
     dy: &[E::Real],
     dlast: Option<&[E]>,
     threads: usize,
-) -> Option<Gradients<E>> {
+    to: &mut Gradients<E>,
+) -> Option<()> {
     inputs.check_values().ok()?;
     let jobs = (0..inputs.shape.batch).collect();
     let parts = on_threads(threads, jobs, |batch: usize| sequence_back(inputs, dy, dlast, batch));
-    let mut to = Gradients::zeros(inputs);
+    to.clear_sums();
     let Shape { length, channels, state, .. } = inputs.shape;
     for (i, part) in parts.into_iter().enumerate() {
         to.u[i * length * channels..][..length * channels].copy_from_slice(&part.u);
@@ -193,7 +194,8 @@ pub(super) fn backward_on_threads<E: Element>(
             }
         }
     }
-    Some(to)
+    let real = [Some(&to.u), Some(&to.delta), to.z.as_ref()];
+    real.into_iter().flatten().all(|values| values.iter().all(|value| value.is_finite())).then_some(())
 }
 
 /// The gradients of one sequence.
