@@ -15,6 +15,7 @@ mod hippo;
 mod hmm;
 mod kalman;
 mod lda;
+mod lssl;
 mod mcmc;
 mod metrics;
 mod mixture;

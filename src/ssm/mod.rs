@@ -9,6 +9,7 @@
 //! | [`kalman`] | vectors, Gaussian | affine |
 //! | [`lti`] | vectors without noise, driven by an input, in continuous time or in steps | linear |
 //! | [`hippo`] | the coefficients of a polynomial that fits the past | linear, from a measure |
+//! | [`lssl`] | one A for many channels, each with its own clock | linear, learned |
 //! | [`s4`] | normal plus low rank, or diagonal | linear, structured |
 //!
 //! A hidden Markov chain ([`hmm`](crate::hmm)) is the same with finitely many states: its filter and posterior are
@@ -16,5 +17,6 @@
 
 pub mod hippo;
 pub mod kalman;
+pub mod lssl;
 pub mod lti;
 pub mod s4;
