@@ -16,6 +16,7 @@ mod hmm;
 mod kalman;
 mod lda;
 mod lssl;
+mod lti;
 mod mcmc;
 mod metrics;
 mod mixture;

@@ -13,12 +13,13 @@ use mlnotes::hmm::{BaumWelch, Categorical, Chain, Gaussian, Hmm};
 use mlnotes::mixture::{GaussianEm, GaussianMixture};
 use mlnotes::prelude::*;
 use mlnotes::ssm::kalman::Kalman;
+use mlnotes::ssm::lti::Convolution;
 use mlnotes::variational::lda::{Corpus, Lda};
 
 /// One workload: the data made ready once, then the part that is timed.
 type Workload = Box<dyn Fn() -> Result<Vec<f64>>>;
 
-const WORKLOADS: [(&str, &str); 12] = [
+const WORKLOADS: [(&str, &str); 15] = [
     ("perceptron", "iris_20_epochs"),
     ("mlp", "iris_50_epochs"),
     ("hmm", "learn_categorical"),
@@ -29,6 +30,9 @@ const WORKLOADS: [(&str, &str); 12] = [
     ("mixture", "full_1M_2_5"),
     ("kalman", "local_level"),
     ("kalman", "tracking"),
+    ("ssm", "convolve_16k"),
+    ("ssm", "convolve_16k_64"),
+    ("ssm", "convolve_2k_256"),
     ("lda", "batch_2k_5k_20"),
     ("lda", "online_2k_5k_20"),
 ];
@@ -45,6 +49,9 @@ fn workload(topic: &str, name: &str) -> Result<Option<Workload>> {
         ("mixture", "full_1M_2_5") => Some(mixture(1_000_000, 2, 5)?),
         ("kalman", "local_level") => Some(kalman(Kalman::local_level(0.1, 1.0, 0.0, 10.0)?)?),
         ("kalman", "tracking") => Some(kalman(Kalman::constant_velocity(1.0, 0.1, 1.0, [0.0; 4], 10.0)?)?),
+        ("ssm", "convolve_16k") => Some(convolution(16_384, 1)?),
+        ("ssm", "convolve_16k_64") => Some(convolution(16_384, 64)?),
+        ("ssm", "convolve_2k_256") => Some(convolution(2_048, 256)?),
         ("lda", "batch_2k_5k_20") => Some(lda(false)?),
         ("lda", "online_2k_5k_20") => Some(lda(true)?),
         _ => None,
@@ -177,6 +184,17 @@ fn lda(online: bool) -> Result<Workload> {
         black_box(model.perplexity(&corpus)?);
         let lambda = model.lambda();
         Ok(lambda.sum_axis(Axis(1)).into_iter().chain(lambda.column(3).to_vec()).collect())
+    }))
+}
+
+/// A signal in every channel through a kernel of its own and as long, spectra and all.
+fn convolution(length: usize, channels: usize) -> Result<Workload> {
+    let mut random = RandomState::new(1);
+    let kernels: Array2<f64> = random.normal_array((channels, length));
+    let u: Array2<f64> = random.normal_array((length, channels));
+    Ok(Box::new(move || {
+        let y = Convolution::per_channel(black_box(&kernels), length)?.apply(&u)?;
+        Ok(y.into_iter().step_by(4097).collect())
     }))
 }
 

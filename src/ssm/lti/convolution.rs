@@ -1,5 +1,6 @@
 //! y_k = Σ_j K_j u_{k−j}: as it reads, and fast.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use ndarray::{Array1, Array2, ArrayRef1, ArrayRef2, ArrayView2, ArrayViewMut2, s};
@@ -7,6 +8,11 @@ use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
 
 use crate::{Error, Result, validate};
+
+thread_local! {
+    /// Keeps the plans that were made: making one takes as long as a transform.
+    static PLANNER: RefCell<FftPlanner<f64>> = RefCell::new(FftPlanner::new());
+}
 
 const ZERO: Complex<f64> = Complex::new(0.0, 0.0);
 
@@ -105,7 +111,7 @@ impl Convolution {
         // What lies beyond the last time is never reached.
         let kernels = kernels.slice(s![.., ..kernels.ncols().min(length)]);
         let fourier = Fourier::new(length + kernels.ncols());
-        let responses = kernels.rows().into_iter().map(|kernel| fourier.response(kernel.iter())).collect();
+        let responses = fourier.responses(kernels.rows().into_iter().map(|kernel| fourier.spectrum(kernel.iter())));
         Ok(Self { fourier, responses, shared: false, length })
     }
 
@@ -168,8 +174,7 @@ const BLOCK: usize = 8;
 #[derive(Clone)]
 pub(super) struct Fourier {
     half: usize,
-    forward: Arc<dyn Fft<f64>>,
-    inverse: Arc<dyn Fft<f64>>,
+    transform: Arc<dyn Fft<f64>>,
 }
 
 /// What a kernel does to a signal's M complex numbers Z: Y_k = own_k Z_k + mirrored_k Z̄_{M−k}.
@@ -183,17 +188,17 @@ pub(super) struct Response {
     mirrored: Vec<Complex<f64>>,
 }
 
-/// Room for the signals of a block, the sum and the transform.
+/// Room for the signals of a block, a spectrum and the transform.
 struct Work {
     signals: Vec<Complex<f64>>,
-    sum: Vec<Complex<f64>>,
+    spectrum: Vec<Complex<f64>>,
     scratch: Vec<Complex<f64>>,
 }
 
 impl Work {
     fn new(fourier: &Fourier) -> Self {
-        let scratch = fourier.forward.get_inplace_scratch_len().max(fourier.inverse.get_inplace_scratch_len());
-        Self { signals: Vec::new(), sum: fourier.nothing(), scratch: vec![ZERO; scratch] }
+        let scratch = vec![ZERO; fourier.transform.get_inplace_scratch_len()];
+        Self { signals: Vec::new(), spectrum: fourier.nothing(), scratch }
     }
 }
 
@@ -201,8 +206,7 @@ impl Fourier {
     /// For a convolution of at least that many real numbers without an end that meets the beginning.
     pub fn new(points: usize) -> Self {
         let half = fast_size(points.div_ceil(2));
-        let mut planner = FftPlanner::new();
-        Self { half, forward: planner.plan_fft_forward(half), inverse: planner.plan_fft_inverse(half) }
+        Self { half, transform: PLANNER.with_borrow_mut(|planner| planner.plan_fft_forward(half)) }
     }
 
     pub fn nothing(&self) -> Vec<Complex<f64>> {
@@ -215,30 +219,36 @@ impl Fourier {
         for (n, &x) in signal.enumerate() {
             put(&mut z[n / 2], n, x);
         }
-        self.forward.process(&mut z);
+        self.transform.process(&mut z);
         z
     }
 
-    /// The signal whose Z that is.
+    /// The signal whose Z̄ that is, times M.
     pub fn signal<'a>(&self, z: &mut [Complex<f64>], signal: impl Iterator<Item = &'a mut f64>) {
-        self.inverse.process(z);
+        self.transform.process(z);
         signal.enumerate().for_each(|(n, y)| *y = get(z[n / 2], n));
     }
 
-    /// A kernel's; the inverse transform's 1 / M is in it.
+    /// A kernel's, with the 1 / M that [`signal`](Self::signal) lacks.
     pub fn response<'a>(&self, kernel: impl Iterator<Item = &'a f64>) -> Response {
-        let z = self.spectrum(kernel);
+        self.responses(std::iter::once(self.spectrum(kernel))).remove(0)
+    }
+
+    /// The same of many spectra.
+    fn responses(&self, spectra: impl Iterator<Item = Vec<Complex<f64>>>) -> Vec<Response> {
+        let roots = roots_of_unity(self.half);
         let scale = 0.5 / self.half as f64;
-        let part = |k: usize| {
-            let mirror = z[(self.half - k) % self.half].conj();
-            // E′ and i O′ / 2.
-            let (even, odd) = ((z[k] + mirror) * scale, (z[k] - mirror) * (0.5 * scale));
-            let turn = -2.0 * std::f64::consts::PI * k as f64 / self.half as f64;
-            let w = Complex::new(turn.cos(), turn.sin());
-            (even + odd * (1.0 - w), odd * (1.0 + w))
+        let response = |z: Vec<Complex<f64>>| {
+            let part = |k: usize| {
+                let mirror = z[if k == 0 { 0 } else { self.half - k }].conj();
+                // E′ and i O′ / 2.
+                let (even, odd) = ((z[k] + mirror) * scale, (z[k] - mirror) * (0.5 * scale));
+                (even + odd * (1.0 - roots[k]), odd * (1.0 + roots[k]))
+            };
+            let (own, mirrored) = (0..self.half).map(part).unzip();
+            Response { own, mirrored }
         };
-        let (own, mirrored) = (0..self.half).map(part).unzip();
-        Response { own, mirrored }
+        spectra.map(response).collect()
     }
 
     /// y = K ∗ u for up to [`BLOCK`] columns.
@@ -249,42 +259,53 @@ impl Fourier {
         mut y: ArrayViewMut2<'_, f64>,
         work: &mut Work,
     ) {
-        work.signals.clear();
-        work.signals.resize(self.half * u.ncols(), ZERO);
+        let Work { signals, spectrum, scratch } = work;
+        signals.clear();
+        signals.resize(self.half * u.ncols(), ZERO);
         for (n, row) in u.rows().into_iter().enumerate() {
-            row.iter().enumerate().for_each(|(j, &x)| put(&mut work.signals[j * self.half + n / 2], n, x));
+            row.iter().enumerate().for_each(|(j, &x)| put(&mut signals[j * self.half + n / 2], n, x));
         }
-        for (j, z) in work.signals.chunks_exact_mut(self.half).enumerate() {
-            self.forward.process_with_scratch(z, &mut work.scratch);
-            work.sum.fill(ZERO);
-            response(j).add(z, &mut work.sum);
-            self.inverse.process_with_scratch(&mut work.sum, &mut work.scratch);
-            z.copy_from_slice(&work.sum);
+        for (j, z) in signals.chunks_exact_mut(self.half).enumerate() {
+            self.transform.process_with_scratch(z, scratch);
+            spectrum.copy_from_slice(z);
+            z.fill(ZERO);
+            response(j).add(spectrum, z);
+            self.transform.process_with_scratch(z, scratch);
         }
         for (n, mut row) in y.rows_mut().into_iter().enumerate() {
-            row.iter_mut().enumerate().for_each(|(j, y)| *y = get(work.signals[j * self.half + n / 2], n));
+            row.iter_mut().enumerate().for_each(|(j, y)| *y = get(signals[j * self.half + n / 2], n));
         }
     }
 }
 
 impl Response {
-    /// sum += the transform of K ∗ u, from that of u.
+    /// sum += Ȳ, from Z. Conjugates, because the inverse of a transform is the transform of conjugates, conjugated.
     pub fn add(&self, z: &[Complex<f64>], sum: &mut [Complex<f64>]) {
         let mirrored = z[..1].iter().chain(z[1..].iter().rev());
         let factors = self.own.iter().zip(&self.mirrored);
         for (((sum, &z), mirror), (own, other)) in sum.iter_mut().zip(z).zip(mirrored).zip(factors) {
-            *sum += own * z + other * mirror.conj();
+            *sum += (own * z + other * mirror.conj()).conj();
         }
     }
 }
 
-/// x as number n of the signal.
-fn put(z: &mut Complex<f64>, n: usize, x: f64) {
-    *(if n % 2 == 0 { &mut z.re } else { &mut z.im }) = x;
+/// e^{−2πik/m} for k = 0 … m − 1: products of √m and √m of them.
+fn roots_of_unity(m: usize) -> Vec<Complex<f64>> {
+    let near = (m as f64).sqrt().ceil() as usize;
+    let root = |k: usize| Complex::from_polar(1.0, -2.0 * std::f64::consts::PI * k as f64 / m as f64);
+    let near_roots: Vec<_> = (0..near).map(root).collect();
+    let far_roots = (0..m).step_by(near.max(1)).map(root);
+    far_roots.flat_map(|far| near_roots.iter().map(move |near| far * near)).take(m).collect()
 }
 
+/// x as number n of the signal.
+fn put(z: &mut Complex<f64>, n: usize, x: f64) {
+    *(if n.is_multiple_of(2) { &mut z.re } else { &mut z.im }) = x;
+}
+
+/// Number n of the signal, from z̄.
 fn get(z: Complex<f64>, n: usize) -> f64 {
-    if n % 2 == 0 { z.re } else { z.im }
+    if n.is_multiple_of(2) { z.re } else { -z.im }
 }
 
 /// The least of 2^k, 3 2^k and 5 2^k that is not less: such transforms are fast.

@@ -5,7 +5,7 @@ use ndarray::{Array1, Array2, ArrayRef2};
 use crate::numerics::Lu;
 use crate::{Error, Result, validate};
 
-/// A squaring more does less harm than the powers of this.
+/// The tenth power of this is the largest that has to stay in the range of f64.
 const LARGEST_NORM: f64 = 1e30;
 
 /// Padé's numerator of degree m is Σ b_j A^j; the denominator has −A for A.
@@ -22,7 +22,7 @@ const LOW: [Pade; 4] = [
     Pade { degree: 3, reach: 1.495585217958292e-2, inverse_error: 100800.0, b: &[120.0, 60.0, 12.0, 1.0] },
     Pade {
         degree: 5,
-        reach: 2.539398330063230e-1,
+        reach: 2.53939833006323e-1,
         inverse_error: 10059033600.0,
         b: &[30240.0, 15120.0, 3360.0, 420.0, 30.0, 1.0],
     },
@@ -116,14 +116,16 @@ pub fn expm(a: &ArrayRef2<f64>) -> Result<Array2<f64>> {
     }
     validate::finite("a", a)?;
     let norm = one_norm(a);
-    // Negated, so that a sum beyond f64 is refused as well.
-    if !(norm <= LARGEST_NORM) {
+    if norm > LARGEST_NORM {
         let allowed = "such that no column's absolute values sum to more than 1e30: count time in smaller units";
         return Err(Error::domain("a", format!("a matrix of norm {norm:.3e}"), allowed));
     }
-    let result = scaled_and_squared(a);
-    if result.as_ref().is_some_and(|e| e.iter().all(|entry| entry.is_finite())) {
-        return Ok(result.unwrap_or_default());
+    let mut result = scaled_and_squared(a).unwrap_or_else(|| Array2::from_elem(a.dim(), f64::NAN));
+    if is_triangular(a) {
+        exact_diagonal(&mut result, a, 0);
+    }
+    if result.iter().all(|entry| entry.is_finite()) {
+        return Ok(result);
     }
     let allowed = "one whose exponential is in the range of f64: count time in smaller units";
     Err(Error::domain("a", format!("a matrix of norm {norm:.3e}"), allowed))
@@ -152,12 +154,12 @@ fn scaled_and_squared(a: &ArrayRef2<f64>) -> Option<Array2<f64>> {
     let scale = |matrix: &ArrayRef2<f64>, power: i32| matrix * libm::ldexp(1.0, -squarings * power);
     let mut e = high_degree(&scale(a, 1), &scale(&a2, 2), &scale(&a4, 4), &scale(&a6, 6))?;
     let triangular = is_triangular(a);
-    for k in (0..squarings).rev() {
-        e = e.dot(&e);
+    for k in (1..=squarings).rev() {
         if triangular {
-            // Here the diagonal is known, and squaring would double its relative error each time.
-            e.diag_mut().zip_mut_with(&a.diag(), |e, &a| *e = libm::ldexp(a, -k).exp());
+            // Squaring would double its relative error each time.
+            exact_diagonal(&mut e, a, k);
         }
+        e = e.dot(&e);
     }
     Some(e)
 }
@@ -171,6 +173,11 @@ fn is_triangular(a: &ArrayRef2<f64>) -> bool {
     let zero =
         |below: bool| a.indexed_iter().all(|((i, j), &entry)| entry == 0.0 || if below { i <= j } else { i >= j });
     zero(true) || zero(false)
+}
+
+/// The diagonal of e^{A / 2^k} for a triangular A.
+fn exact_diagonal(e: &mut Array2<f64>, a: &ArrayRef2<f64>, k: i32) {
+    e.diag_mut().zip_mut_with(&a.diag(), |e, &a| *e = libm::ldexp(a, -k).exp());
 }
 
 /// How often A has still to be halved for the error of its largest terms, taken without their signs, to be rounding.

@@ -87,15 +87,15 @@ impl Discrete {
     /// S4, equation 4.
     pub fn convolutional(&self, u: &ArrayRef2<f64>) -> Result<Array2<f64>> {
         self.matrices.inputs(u)?;
-        let (length, p, q) = (u.nrows(), self.b().ncols(), self.c().nrows());
+        let (length, q) = (u.nrows(), self.c().nrows());
         let mut y = Array2::zeros((length, q));
         let kernel = self.kernel(length)?;
         let fourier = Fourier::new(2 * length);
         let spectra: Vec<_> = u.columns().into_iter().map(|u| fourier.spectrum(u.iter())).collect();
         for out in 0..q {
             let mut sum = fourier.nothing();
-            for into in 0..p {
-                fourier.response(kernel.slice(s![.., out, into]).iter()).add(&spectra[into], &mut sum);
+            for (into, spectrum) in spectra.iter().enumerate() {
+                fourier.response(kernel.slice(s![.., out, into]).iter()).add(spectrum, &mut sum);
             }
             fourier.signal(&mut sum, y.column_mut(out).iter_mut());
         }
