@@ -21,6 +21,7 @@
 //! | [`ssm`] | linear-Gaussian states: Kalman filter, smoother, square roots, steady state, EM | 07 | F0 L165 | one joint Gaussian of all times, statsmodels, filterpy, pykalman | matrices that change with time, non-linear models |
 //! | [`ssm::lti`] | linear time-invariant models: matrix exponential, discretisation, the continuous, recurrent and convolutional views | 11 | F0 L141-211, F2 L48-125 | series and Runge-Kutta written out, closed forms, direct sums, SciPy | complex or structured A, higher-order holds |
 //! | [`ssm::hippo`] | HiPPO: memory by polynomials, measures LegS, LegT, LagT | 11 | F0 L352-398 | quadrature, exact projections, the published matrices, SciPy | other measures |
+//! | [`ssm::lssl`] | linear state space layers: three views, gradients by reverse mode | 11 | F2 L48-91 | the views against each other, finite differences, torch | mixing of channels |
 //! | [`ssm::s4`] | S4 (normal plus low rank) and S4D (diagonal): kernels, steps, starts | 11 | F0 L217-228, F2 L121 | dense recurrences, closed-form kernels, mpmath, LAPACK, torch | several inputs, training |
 //! | [`expfam`] | exponential families: η, T, A, entropy, KL, maximum likelihood; conjugate priors | 06 | F2 L677, L859-944 | sums and quadrature over all x, finite differences, SciPy | sampling, other families |
 //! | [`glm`] | generalised linear models by IRLS | 06 | F2 L863 | the likelihood's own derivatives, all small separations, statsmodels, scikit-learn | other links, L1 |

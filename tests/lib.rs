@@ -17,6 +17,7 @@ mod kalman;
 #[cfg(feature = "emulate")]
 mod kernels;
 mod lda;
+mod lssl;
 mod lti;
 #[cfg(feature = "deep")]
 mod mamba;

@@ -94,8 +94,7 @@ fn the_diagonal_form_of_a_itself_is_useless() {
 
 /// The kernel four ways: nodes and sums in registers, the paper's equations, the dense recurrence, O(N) steps.
 ///
-/// Planted: C for C̃; the last node of an even L without its limit; conjugates not taken in the second half of the
-/// spectrum; p* without its star in the correction; 2 forgotten in 2 A₁ B.
+/// Planted: C for C̃; conjugates not taken in the second half of the spectrum; p* without its star; 2 forgotten in 2 A₁ B.
 #[test]
 fn the_kernel_is_the_recurrence() {
     for (order, length, step) in [
@@ -187,7 +186,7 @@ fn diagonal(reference: &Reference, name: &str, rule: Rule) -> S4d {
     S4d::new(part("eigenvalues"), part("b"), part("c"), Array1::zeros(3), steps, rule).unwrap()
 }
 
-/// Planted: N for 2n+1 in Inv; Δ missing from B̄ under the bilinear rule; Im left's sign.
+/// Planted: n + 1 for 2n + 1 in Inv; Δ missing from B̄ under the bilinear rule; Im left's sign.
 #[test]
 fn diagonal_kernels_are_torchs() {
     let reference = Reference::load("s4", "diagonal").unwrap();
@@ -243,7 +242,7 @@ fn the_stated_derivatives_are_torchs() {
 
 /// Every entry of a long kernel against exp(l Δ λ), and a recurrence against the convolution.
 ///
-/// Planted: one power too few between the blocks; l/2 twice for an odd l.
+/// Planted: one power too few between the rows; l/2 twice for an odd l.
 #[test]
 fn a_long_diagonal_kernel_is_the_exponential() {
     for (_, init) in STARTS {

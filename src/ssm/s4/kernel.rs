@@ -90,13 +90,10 @@ impl S4 {
         Ok(&self.c - moved)
     }
 
-    /// K̂(z) = 2/(1+z) (k_cb − k_cp (1 + k_pp)⁻¹ k_pb) at g = (2/Δ) (1−z)/(1+z), for a C̃ (N) in the state's own basis; its
-    /// limit ½Δ C̃ B at z = −1.
+    /// K̂(z) = 2/(1+z) (k_cb − k_cp (1 + k_pp)⁻¹ k_pb) at g = (2/Δ) (1−z)/(1+z), for a C̃ (N) in the state's own basis. The
+    /// f64 nearest to z = −1 is not −1, and the large g and 1 + z cancel without loss.
     pub(super) fn generating_function(&self, c: &ArrayRef1<f64>, z: Complex<f64>) -> Complex<f64> {
         let (c, b, p) = (self.c_modes(c), self.b_modes(), &self.nplr.low_rank);
-        if z == Complex::new(-1.0, 0.0) {
-            return Complex::new(self.step * c.iter().zip(&b).map(|(c, b)| (c * b).re).sum::<f64>(), 0.0);
-        }
         let g = (1.0 - z) / (1.0 + z) * (2.0 / self.step);
         let q = p.mapv(|p| p.conj());
         let k = |x: &Array1<Complex<f64>>, y: &Array1<Complex<f64>>| cauchy(x, y, &self.nplr.eigenvalues, g);
