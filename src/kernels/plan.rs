@@ -164,7 +164,11 @@ impl Launch {
             return Err(Error::domain("block", format!("{:?}", self.block), allowed));
         }
         if self.shared_bytes > 48 * 1024 {
-            return Err(Error::domain("shared_bytes", self.shared_bytes, "at most 49152, what every GPU gives a block"));
+            return Err(Error::domain(
+                "shared_bytes",
+                self.shared_bytes,
+                "at most 49152, what every GPU gives a block",
+            ));
         }
         Ok(())
     }

@@ -110,7 +110,11 @@ pub fn backward(
 }
 
 fn fits(arg: &'static str, values: &[f32], len: usize, shape: &str) -> Result<()> {
-    if values.len() == len { Ok(()) } else { Err(Error::shape(arg, format!("{shape}, {len} entries,"), &[values.len()])) }
+    if values.len() == len {
+        Ok(())
+    } else {
+        Err(Error::shape(arg, format!("{shape}, {len} entries,"), &[values.len()]))
+    }
 }
 
 struct Planner<'a> {
@@ -124,7 +128,11 @@ impl<'a> Planner<'a> {
     fn new(precision: Precision, inputs: &'a Inputs<'a, f32>) -> Result<Self> {
         let Shape { batch, length, channels, state } = inputs.shape;
         if batch == 0 || length == 0 {
-            return Err(Error::domain("shape", format!("{:?}", inputs.shape), "at least one sequence of at least one step"));
+            return Err(Error::domain(
+                "shape",
+                format!("{:?}", inputs.shape),
+                "at least one sequence of at least one step",
+            ));
         }
         // Kernels count rows and channels in an int, places in a long long.
         if [batch * length, batch * channels * state, channels * state].iter().any(|&n| n > i32::MAX as usize / 2) {
@@ -195,7 +203,11 @@ impl<'a> Planner<'a> {
     /// Blocks of `threads` channels, by sequences.
     fn by_channel(&self, threads: usize) -> Launch {
         let Shape { batch, channels, .. } = self.inputs.shape;
-        Launch { grid: [channels.div_ceil(threads) as u32, batch as u32, 1], block: [THREADS as u32, 1, 1], shared_bytes: 0 }
+        Launch {
+            grid: [channels.div_ceil(threads) as u32, batch as u32, 1],
+            block: [THREADS as u32, 1, 1],
+            shared_bytes: 0,
+        }
     }
 
     fn forward(&mut self, version: Version, y: BufferId, last: BufferId) -> Result<()> {

@@ -18,8 +18,7 @@ pub struct Source {
 }
 
 /// Prefix sums: `kernels/prefix_sum.cu`.
-pub const PREFIX_SUM: Source =
-    Source { name: "prefix_sum.cu", text: include_str!("../../kernels/prefix_sum.cu") };
+pub const PREFIX_SUM: Source = Source { name: "prefix_sum.cu", text: include_str!("../../kernels/prefix_sum.cu") };
 
 /// Mamba's selective scan: `kernels/selective_scan.cu`.
 pub const SELECTIVE_SCAN: Source =

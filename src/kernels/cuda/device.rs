@@ -55,12 +55,13 @@ impl Device {
             let why = format!("the driver is of CUDA {}.{}", version / 1000, version % 1000 / 10);
             return Err(none(&why, "install one of CUDA 12.4 or newer"));
         }
-        let count = CudaContext::device_count().map_err(|error| none(&text(&error), "check that nvidia-smi sees the GPU"))?;
+        let count =
+            CudaContext::device_count().map_err(|error| none(&text(&error), "check that nvidia-smi sees the GPU"))?;
         if number >= count.max(0) as usize {
             return Err(none(&format!("there are {count}, and none has the number {number}"), "count from 0"));
         }
-        let context =
-            CudaContext::new(number).map_err(|error| none(&text(&error), "check that nobody else holds it exclusively"))?;
+        let context = CudaContext::new(number)
+            .map_err(|error| none(&text(&error), "check that nobody else holds it exclusively"))?;
         // One stream does everything in order: there is nothing to track.
         let stream = context.default_stream();
         Ok(Self { context, stream, compiled: Arc::default() })
@@ -105,9 +106,11 @@ impl Device {
             return Ok(module.clone());
         }
         let code = compile(name, text, Target::Cubin(self.capability()?))?;
-        let loaded = self.context.load_module(Ptx::from_binary(code)).map_err(|error| failed("loading the code", &error))?;
+        let loaded =
+            self.context.load_module(Ptx::from_binary(code)).map_err(|error| failed("loading the code", &error))?;
         let functions = kernels(text).into_iter().map(|name| Function::new(&loaded, name)).collect::<Result<_>>()?;
-        let module = Module { device: self.context.clone(), stream: self.stream.clone(), functions: Arc::new(functions) };
+        let module =
+            Module { device: self.context.clone(), stream: self.stream.clone(), functions: Arc::new(functions) };
         compiled.insert(key, module.clone());
         Ok(module)
     }
@@ -186,9 +189,8 @@ impl Function {
         loop {
             let (mut offset, mut size) = (0, 0);
             // SAFETY: the function is loaded; past the last parameter the call fails and writes nothing.
-            let status = unsafe {
-                sys::cuFuncGetParamInfo(function.cu_function(), parameters.len(), &mut offset, &mut size)
-            };
+            let status =
+                unsafe { sys::cuFuncGetParamInfo(function.cu_function(), parameters.len(), &mut offset, &mut size) };
             if status != sys::CUresult::CUDA_SUCCESS {
                 return Ok(Self { name, function, parameters });
             }
@@ -205,7 +207,10 @@ impl Function {
         }
         let (takes, gives) = (&self.parameters, sizes);
         let reason = format!("takes arguments of {takes:?} bytes, but the plan gives {gives:?}");
-        Err(Error::kernel(&self.name, format!("{reason}: give pointers (8) and numbers (4) in the order of its parameters")))
+        Err(Error::kernel(
+            &self.name,
+            format!("{reason}: give pointers (8) and numbers (4) in the order of its parameters"),
+        ))
     }
 }
 
@@ -228,6 +233,7 @@ pub(super) fn text(error: &DriverError) -> String {
 
 /// Whatever the driver refuses.
 pub(super) fn failed(what: &str, error: &DriverError) -> Error {
-    let remedy = "run the kernel with the feature `emulate`, which names the line of a wrong access, or take less memory";
+    let remedy =
+        "run the kernel with the feature `emulate`, which names the line of a wrong access, or take less memory";
     Error::Device(format!("{what} failed ({}): {remedy}", text(error)))
 }

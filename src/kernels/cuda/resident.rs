@@ -52,7 +52,8 @@ impl Resident {
     /// # Errors
     /// [`Error::Device`] when the GPU reports a failure; [`Error::Shape`] for a plan other than the one uploaded.
     pub fn fetch(&self, plan: &mut Plan) -> Result<()> {
-        let sizes = |plan: &Plan| plan.buffers.iter().map(|b| b.data.len() * b.data.element_bytes()).collect::<Vec<_>>();
+        let sizes =
+            |plan: &Plan| plan.buffers.iter().map(|b| b.data.len() * b.data.element_bytes()).collect::<Vec<_>>();
         let own: Vec<usize> = self.buffers.iter().map(|buffer| buffer.bytes).collect();
         if sizes(plan) != own {
             return Err(Error::shape("plan", format!("buffers of {own:?} bytes, those uploaded,"), &sizes(plan)));
@@ -61,7 +62,8 @@ impl Resident {
             if buffer.role == Role::Input || buffer.bytes == 0 {
                 continue;
             }
-            let mut bytes = self.module.stream.clone_dtoh(&buffer.now).map_err(|error| failed("fetching a buffer", &error))?;
+            let mut bytes =
+                self.module.stream.clone_dtoh(&buffer.now).map_err(|error| failed("fetching a buffer", &error))?;
             bytes.truncate(buffer.bytes);
             match &mut target.data {
                 Data::F32(values) => copy(&bytes, values, f32::from_ne_bytes),

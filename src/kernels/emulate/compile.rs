@@ -70,8 +70,9 @@ pub(super) fn library(name: &str, cpp: &str) -> Result<PathBuf> {
         let _ = std::fs::remove_file(&made);
         return Err(Error::kernel(name, format!("does not compile: {}", errors(&output.stderr))));
     }
-    std::fs::rename(&made, &path)
-        .map_err(|error| Error::file(&path, format!("cannot be written ({error}); MLNOTES_CACHE can name another folder")))?;
+    std::fs::rename(&made, &path).map_err(|error| {
+        Error::file(&path, format!("cannot be written ({error}); MLNOTES_CACHE can name another folder"))
+    })?;
     Ok(path)
 }
 
@@ -113,7 +114,9 @@ fn cache() -> Result<PathBuf> {
         .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("mlnotes")))
         .or_else(|| variable("HOME").map(|folder| folder.join(".cache/mlnotes")))
         .ok_or_else(|| {
-            Error::Device("there is no folder for compiled kernels: name one in the environment variable MLNOTES_CACHE".into())
+            Error::Device(
+                "there is no folder for compiled kernels: name one in the environment variable MLNOTES_CACHE".into(),
+            )
         })?
         .join("kernels");
     create_private(&folder).map_err(|error| {
@@ -131,6 +134,7 @@ fn create_private(folder: &Path) -> std::io::Result<()> {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text)
-        .map_err(|error| Error::file(path, format!("cannot be written ({error}); MLNOTES_CACHE can name another folder")))
+    std::fs::write(path, text).map_err(|error| {
+        Error::file(path, format!("cannot be written ({error}); MLNOTES_CACHE can name another folder"))
+    })
 }

@@ -310,16 +310,21 @@ impl Module {
     ) -> String {
         let names: Vec<CString> =
             plan.buffers.iter().map(|buffer| CString::new(buffer.name.replace('\0', "")).unwrap_or_default()).collect();
-        let buffers: Vec<BufferC> = plan.buffers.iter_mut().zip(&names).map(|(buffer, name)| {
-            let (bytes, granule) = (buffer.data.len() * buffer.data.element_bytes(), buffer.data.element_bytes());
-            let data = match &mut buffer.data {
-                Data::F32(values) => values.as_mut_ptr().cast(),
-                Data::Bf16(values) => values.as_mut_ptr().cast(),
-                Data::I32(values) => values.as_mut_ptr().cast(),
-            };
-            let writable = u32::from(buffer.role != Role::Input);
-            BufferC { data, bytes: bytes as u64, granule: granule as u32, writable, name: name.as_ptr() }
-        }).collect();
+        let buffers: Vec<BufferC> = plan
+            .buffers
+            .iter_mut()
+            .zip(&names)
+            .map(|(buffer, name)| {
+                let (bytes, granule) = (buffer.data.len() * buffer.data.element_bytes(), buffer.data.element_bytes());
+                let data = match &mut buffer.data {
+                    Data::F32(values) => values.as_mut_ptr().cast(),
+                    Data::Bf16(values) => values.as_mut_ptr().cast(),
+                    Data::I32(values) => values.as_mut_ptr().cast(),
+                };
+                let writable = u32::from(buffer.role != Role::Input);
+                BufferC { data, bytes: bytes as u64, granule: granule as u32, writable, name: name.as_ptr() }
+            })
+            .collect();
         let args: Vec<ArgC> = step.args.iter().map(arg).collect();
         let launch = LaunchC {
             grid: step.launch.grid,
@@ -353,7 +358,8 @@ impl Module {
         if failed == 0 {
             return String::new();
         }
-        CStr::from_bytes_until_nul(&message).map_or_else(|_| "failed".into(), |text| text.to_string_lossy().into_owned())
+        CStr::from_bytes_until_nul(&message)
+            .map_or_else(|_| "failed".into(), |text| text.to_string_lossy().into_owned())
     }
 }
 

@@ -48,7 +48,9 @@ fn shared(declaration: &str, dynamic: bool) -> Result<String, &'static str> {
     };
     let (kind, name) = (kind.trim(), name.trim());
     if extents.contains(',') || kind.contains(',') || declaration.contains('=') {
-        return Err("a __shared__ declaration is of one array without a value: put each on its own line, and fill it after");
+        return Err(
+            "a __shared__ declaration is of one array without a value: put each on its own line, and fill it after",
+        );
     }
     Ok(match (dynamic, extents.is_empty()) {
         (true, _) => format!("auto {name} = emu::shared_dynamic<{kind}>(\"{name}\");"),
