@@ -125,8 +125,7 @@ __device__ void scan_v3(const T* __restrict__ x, T* __restrict__ y, int n) {
     T total = tree[LEAVES - 1];
     __syncthreads();
     // Down: the right end of each span holds what comes before the span.
-    if (t == 0) tree[LEAVES - 1] = carry;
-    __syncthreads();
+    if (t == 0) tree[LEAVES - 1] = carry;  // and thread 0 alone makes the first step down: no barrier
     for (int half = THREADS; half > 0; half /= 2) {
       int right = (2 * t + 2) * half - 1;
       if (right < LEAVES) {
@@ -142,8 +141,7 @@ __device__ void scan_v3(const T* __restrict__ x, T* __restrict__ y, int n) {
       T here = x[tile + leaf];
       y[tile + leaf] = combine(before, here);
     }
-    carry = combine(carry, total);
-    __syncthreads();
+    carry = combine(carry, total);  // The next tile's leaves are written by the threads that have read these.
   }
 }
 

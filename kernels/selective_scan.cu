@@ -361,7 +361,7 @@ __device__ void forward_warp_scan(const Inputs<T>& in, T* y, float* last) {
       }
       __syncthreads();
     }
-    // Out: again four channels of a step.
+    // Out: again four channels of a step, those that the same thread brings in for the next tile.
     for (int i = threadIdx.x; i < TILE_STEPS * (TILE_CHANNELS / 4); i += THREADS) {
       int k = i / (TILE_CHANNELS / 4), quad = 4 * (i % (TILE_CHANNELS / 4));
       if (start + k >= in.length) continue;
@@ -373,7 +373,6 @@ __device__ void forward_warp_scan(const Inputs<T>& in, T* y, float* last) {
       }
       store_channels<T>(y, row, first + quad, in.channels, out);
     }
-    __syncthreads();
   }
   if (last == nullptr) return;
   for (int i = threadIdx.x; i < TILE_CHANNELS * in.state; i += THREADS) {

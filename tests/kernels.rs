@@ -310,3 +310,383 @@ fn every_gradient_is_the_chain_rule() {
         }
     }
 }
+
+// ------------------------------------------------------------------------------------------------------ planted faults
+
+/// Kernels that each do one thing that no kernel may, and what the emulator says of it.
+const FAULTY: &str = r#"extern "C" __global__ void no_barrier(float* x, int n) {
+  __shared__ float tile[64];
+  tile[threadIdx.x] = x[threadIdx.x];
+  x[threadIdx.x] = tile[threadIdx.x > 0 ? threadIdx.x - 1 : 0];
+}
+extern "C" __global__ void count(float* x, int n) {
+  __shared__ float c;
+  if (threadIdx.x == 0) c = 0.0f;
+  __syncthreads();
+  c += 1.0f;
+}
+extern "C" __global__ void shared_overrun(float* x, int n) {
+  __shared__ float tile[32];
+  tile[threadIdx.x] = x[threadIdx.x];
+}
+extern "C" __global__ void dynamic_overrun(float* x, int n) {
+  extern __shared__ float tile[];
+  tile[threadIdx.x] = x[threadIdx.x];
+}
+extern "C" __global__ void off_by_one(float* x, int n) {
+  if (threadIdx.x <= n) x[threadIdx.x] = 0.0f;
+}
+extern "C" __global__ void before_the_start(const float* x, int n) { float y = x[(int)threadIdx.x - 1]; }
+extern "C" __global__ void own_array(float* x, int n) {
+  float own[4];
+  for (int i = 0; i <= 4; i++) own[i] = x[i];
+  x[threadIdx.x] = own[threadIdx.x % 4];
+}
+extern "C" __global__ void left_before(float* x, int n) {
+  if (threadIdx.x == 3) return;
+  __syncthreads();
+}
+extern "C" __global__ void two_barriers(float* x, int n) {
+  if (threadIdx.x < 32)
+    __syncthreads();
+  else
+    __syncthreads();
+}
+extern "C" __global__ void left_warp(float* x, int n) {
+  if (threadIdx.x == 5) return;
+  x[threadIdx.x] = __shfl_xor_sync(0xffffffffu, 1.0f, 1);
+}
+extern "C" __global__ void half_warp(float* x, int n) {
+  if (threadIdx.x < 16)
+    x[threadIdx.x] = __shfl_xor_sync(0xffffffffu, 1.0f, 1);
+  else
+    __syncthreads();
+}
+extern "C" __global__ void not_in_mask(float* x, int n) { __syncwarp(0x0000ffffu); }
+extern "C" __global__ void from_outside(float* x, int n) {
+  if (threadIdx.x < 16) x[threadIdx.x] = __shfl_sync(0x0000ffffu, 1.0f, 20);
+}
+extern "C" __global__ void unwritten(float* x, int n) {
+  __shared__ float tile[64];
+  x[threadIdx.x] = tile[threadIdx.x];
+}
+extern "C" __global__ void null(const float* y, int n) { float z = y[0]; }
+extern "C" __global__ void misaligned(float* x, int n) {
+  float4 four = *reinterpret_cast<const float4*>(x + threadIdx.x);
+}
+extern "C" __global__ void divided(float* x, int n) { x[0] = (float)(n / (int)threadIdx.x); }
+extern "C" __global__ void all_blocks(float* x, int n) { if (threadIdx.x == 0) x[0] = (float)blockIdx.x; }
+extern "C" __global__ void waits(volatile int* flag, int n) { while (flag[0] == 0) {} }
+extern "C" __global__ void waits_for_later(volatile int* flag, int n) {
+  if (blockIdx.x == 0) {
+    while (flag[0] == 0) {}
+  }
+  if (blockIdx.x == 9) flag[0] = 1;
+}
+extern "C" __global__ void no_fence(float* x, volatile int* flag) {
+  if (threadIdx.x > 0) return;
+  if (blockIdx.x == 0) {
+    x[0] = 1.0f;
+    flag[0] = 1;
+  } else {
+    while (flag[0] == 0) {}
+    __threadfence();
+    x[1 + blockIdx.x] = x[0];
+  }
+}
+extern "C" __global__ void too_much(float* x, int n) {
+  __shared__ float one[8192];
+  __shared__ float two[8192];
+  one[0] = 0.0f;
+  two[0] = 0.0f;
+}
+"#;
+
+fn faulty(kernel: &str, blocks: u32, order: Order) -> mlnotes::Result<()> {
+    let mut plan = Plan::new();
+    let flags = plan.flags("flag", 1);
+    let x = plan.zeros("x", 64);
+    let launch = Launch::line(blocks, 64).shared(128);
+    let args: [Arg; 2] = match kernel {
+        "waits" | "waits_for_later" => [flags.into(), 64.into()],
+        "no_fence" => [x.into(), flags.into()],
+        "null" => [Arg::Null, 64.into()],
+        "off_by_one" => [x.into(), 63.into()],
+        _ => [x.into(), 64.into()],
+    };
+    plan.launch(kernel, launch, args)?;
+    if kernel == "off_by_one" {
+        let exact = plan.clone();
+        // The buffer ends where n does.
+        plan = Plan::new();
+        let x = plan.zeros("x", 63);
+        plan.launch(kernel, exact.steps()[0].launch, [x.into(), 63.into()])?;
+    }
+    faulty_module().run_in(&mut plan, order)
+}
+
+fn faulty_module() -> Module {
+    Module::compile("faulty.cu", FAULTY).unwrap()
+}
+
+#[test]
+fn what_no_kernel_may_do_ends_with_the_sentence() {
+    let line = |text: &str| 1 + FAULTY.lines().position(|line| line.contains(text)).unwrap();
+    let at = |what: &str, text: &str| what.replace("LINE", &line(text).to_string());
+    let cases = [
+        (
+            "no_barrier",
+            1,
+            at("has a race in line LINE: thread 1 of block 0 reads tile[0], which thread 0", "tile[threadIdx.x > 0"),
+        ),
+        ("count", 1, "thread 1 of block 0 reads c[0], which thread 0 of block 0 writes".into()),
+        ("shared_overrun", 1, "uses index 32 of tile in line 14 (thread 32 of block 0), but that axis has 32".into()),
+        ("dynamic_overrun", 1, "writes tile[32] in line 18 (thread 32 of block 0), but tile has 32 elements".into()),
+        ("off_by_one", 1, "writes x[63] in line 21 (thread 63 of block 0), but x has 63 elements".into()),
+        ("before_the_start", 1, "reads x[-1] in line 23 (thread 0 of block 0)".into()),
+        ("own_array", 1, "uses index 4 of an array of its own in line 26".into()),
+        ("left_before", 1, "waits in line 31, but thread 3 has left the kernel".into()),
+        ("two_barriers", 1, "meets different barriers".into()),
+        ("left_warp", 1, "names lane 5, which has left the kernel".into()),
+        ("half_warp", 1, "waits for thread 16, which waits in line 47".into()),
+        ("not_in_mask", 1, "leaves out the caller, thread 16 of block 0".into()),
+        ("from_outside", 1, "asks for the value of lane 20, which its mask 0000ffff does not name".into()),
+        ("unwritten", 1, "tile[0], which nobody has written".into()),
+        ("null", 1, "reads through a null pointer in line 57".into()),
+        ("misaligned", 1, "reads 16 bytes of x at byte 4".into()),
+        ("divided", 1, "divides integers by 0 in line 61 (thread 0 of block 0)".into()),
+        ("all_blocks", 2, "thread 0 of block 1 writes x[0], which thread 0 of block 0 writes".into()),
+        ("waits", 1, "waits in line 63 for a value that nobody writes".into()),
+        ("waits_for_later", 10, "waits in line 66 for a value that nobody writes".into()),
+        ("no_fence", 2, "thread 0 of block 1 reads x[0], which thread 0 of block 0 writes".into()),
+        ("too_much", 1, "needs 65664 bytes of shared memory".into()),
+    ];
+    for (kernel, blocks, sentence) in cases {
+        let order = Order { resident: if kernel == "waits_for_later" { 1 } else { 4 }, ..Order::default() };
+        let text = message(faulty(kernel, blocks, order));
+        assert!(text.starts_with(&format!("the kernel `{kernel}` ")), "{text}");
+        assert!(text.contains(&sentence), "{kernel}: {text}");
+    }
+    // Races are found in every order; the wait for a later block ends where two may be resident.
+    for order in ORDERS {
+        assert!(faulty("no_barrier", 1, order).is_err() && faulty("count", 1, order).is_err());
+    }
+    faulty("waits_for_later", 10, Order { resident: 2, ..Order::default() }).unwrap();
+}
+
+/// Fibers by the C library find the same.
+#[test]
+fn portable_fibers_do_the_same() {
+    let module = Module::compile_portable("faulty.cu", FAULTY).unwrap();
+    let mut plan = Plan::new();
+    let x = plan.zeros("x", 64);
+    plan.launch("no_barrier", Launch::line(1, 64), [x.into(), 64.into()]).unwrap();
+    assert!(message(module.run(&mut plan)).contains("thread 1 of block 0 reads tile[0]"));
+}
+
+/// The source once for each occurrence of `what`, without it, in namespaces of its own: copy i's kernels begin with
+/// `m{i}_`.
+fn copies_without(text: &str, what: &[&str], kernels: &[&str]) -> (String, Vec<(usize, String)>) {
+    let (mut all, mut left_out) = (String::new(), Vec::new());
+    let mut places: Vec<(usize, &str)> = what.iter().flat_map(|what| text.match_indices(what)).collect();
+    places.sort_unstable();
+    for (i, (at, what)) in places.into_iter().enumerate() {
+        let copy = format!("{}{}{}", &text[..at], " ".repeat(what.len()), &text[at + what.len()..]);
+        let mut copy = only(&copy, kernels);
+        for kernel in kernels {
+            copy = copy.replace(&format!(" {kernel}("), &format!(" m{i}_{kernel}("));
+        }
+        all += &format!("namespace m{i} {{\n{copy}}}\nusing namespace m{i};\n");
+        left_out.push((1 + text[..at].matches('\n').count(), what.to_string()));
+    }
+    (all, left_out)
+}
+
+/// The source without its other kernels, which would have to be compiled too.
+fn only(text: &str, kernels: &[&str]) -> String {
+    let (mut kept, mut skipping) = (String::new(), false);
+    for line in text.lines() {
+        if line.starts_with("extern \"C\" __global__") {
+            skipping = !kernels.iter().any(|kernel| line.contains(&format!(" {kernel}(")));
+        }
+        if !skipping {
+            kept += line;
+        }
+        kept.push('\n');
+        let whole = line.starts_with("extern") && line.ends_with('}');
+        skipping &= !whole && line != "}";
+    }
+    kept
+}
+
+/// The plan with every kernel's name for copy `i`.
+fn of_copy(plan: &Plan, i: usize) -> Plan {
+    let mut copy = Plan::new();
+    let buffers: Vec<_> =
+        plan.buffers().iter().map(|buffer| copy.buffer(&buffer.name, buffer.role, buffer.data.clone())).collect();
+    assert_eq!(buffers.len(), plan.buffers().len());
+    for step in plan.steps() {
+        copy.launch(&format!("m{i}_{}", step.kernel), step.launch, step.args.iter().copied()).unwrap();
+    }
+    copy
+}
+
+/// Every barrier and fence of a source is needed, and its loss is found in one run, in the order of the numbers, where
+/// the numbers themselves may come out right.
+#[track_caller]
+fn every_barrier_is_missed(name: &str, text: &str, plans: &[Plan]) {
+    let kernels: Vec<&str> = plans.iter().flat_map(Plan::steps).map(|step| step.kernel.as_str()).collect();
+    let (copies, left_out) = copies_without(text, &["__syncthreads();", "__syncwarp();", "__threadfence();"], &kernels);
+    let module = Module::compile(name, &copies).unwrap();
+    let mut unnoticed = Vec::new();
+    for (i, (line, what)) in left_out.iter().enumerate() {
+        let missed = plans.iter().any(|plan| {
+            let result = module.run(&mut of_copy(plan, i));
+            result.is_err()
+        });
+        if !missed {
+            unnoticed.push(format!("{what} of line {line}"));
+        }
+    }
+    assert!(unnoticed.is_empty(), "{name} does without {}", unnoticed.join(", "));
+}
+
+#[test]
+fn every_barrier_of_the_prefix_sums_is_needed() {
+    let x = numbers(&mut RandomState::new(3), 9_000);
+    let plans: Vec<Plan> =
+        prefix_sum::Version::ALL.into_iter().map(|version| prefix_sum::plan(version, &x).unwrap()).collect();
+    every_barrier_is_missed("barriers.cu", PREFIX_SUM.text, &plans);
+}
+
+#[test]
+fn every_barrier_of_the_selective_scans_is_needed() {
+    let case = Case::new([1, 140, 6, 20], true, Precision::F32);
+    // Only the last two versions have barriers.
+    let plans: Vec<Plan> = [VERSIONS[2], selective_scan::Version::Chunked { chunks: 3 }]
+        .into_iter()
+        .map(|version| selective_scan::forward(version, Precision::F32, &case.inputs()).unwrap())
+        .collect();
+    every_barrier_is_missed("barriers_of_scans.cu", SELECTIVE_SCAN.text, &plans);
+}
+
+// -------------------------------------------------------------------------------------------- the module's own promises
+
+#[test]
+fn a_trace_is_what_the_threads_of_a_block_did() {
+    let mut plan = prefix_sum::plan(prefix_sum::Version::HillisSteele, &[1.0, 2.0, 3.0]).unwrap();
+    let events = Module::load(PREFIX_SUM).unwrap().trace(&mut plan, Order::default(), 0, 0).unwrap();
+    // log2 256 rounds, the barrier before them and the one after.
+    let barriers = events.iter().filter(|event| event.thread == 2 && event.action == Action::Barrier).count();
+    assert_eq!(barriers, 10);
+    let read = |event: &mlnotes::kernels::emulate::Event| match &event.action {
+        Action::Read { memory, index, value } if memory == "level" => Some((event.epoch, *index, *value)),
+        _ => None,
+    };
+    // Thread 2 looks 1 and 2 to the left: at 2 in level 0, at 1 in level 1. Then at the block's last sum.
+    let reads: Vec<_> = events.iter().filter(|event| event.thread == 2).filter_map(read).collect();
+    assert_eq!(reads, [(1, 1, 2.0), (2, 256, 1.0), (9, 255, 6.0)]);
+    assert!(events.windows(2).all(|pair| pair[0].step < pair[1].step));
+    let module = Module::load(PREFIX_SUM).unwrap();
+    message(module.trace(&mut plan, Order::default(), 1, 0));
+    message(module.trace(&mut plan, Order::default(), 0, 1));
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let module = Module::load(PREFIX_SUM).unwrap();
+    let mut plan = Plan::new();
+    let (x, y, flags) = (plan.input("x", vec![1.0]), plan.output("y", 1), plan.flags("flags", 1));
+    let one = Launch::line(1, 1);
+    let wrong: [(&str, Vec<Arg>, &str); 6] = [
+        ("prefix_sum_v1", vec![x.into(), y.into()], "takes 3 arguments, but the plan gives 2"),
+        ("prefix_sum_v1", vec![x.into(), x.into(), 1.into()], "floats to write as argument 1"),
+        ("prefix_sum_v1", vec![x.into(), flags.into(), 1.into()], "`flags`, which holds other elements"),
+        ("prefix_sum_v1", vec![x.into(), y.into(), 1.0.into()], "an int as argument 2"),
+        ("prefix_sum_v1", vec![x.into(), y.into(), y.into()], "the buffer `y`"),
+        ("prefix_sum_v9", vec![x.into(), y.into(), 1.into()], "is not in this source, which has: prefix_sum_v1"),
+    ];
+    for (kernel, args, sentence) in wrong {
+        let mut plan = plan.clone();
+        plan.launch(kernel, one, args).unwrap();
+        let text = message(module.run(&mut plan));
+        assert!(text.contains(sentence), "{text}");
+    }
+    for launch in [Launch::line(0, 1), Launch::line(1, 0), Launch::line(1, 1025), one.shared(1 << 16)] {
+        message(plan.clone().launch("prefix_sum_v1", launch, []));
+    }
+    message(plan.data("z"));
+    message(prefix_sum::plan(prefix_sum::Version::Shuffle, &[]));
+    message(prefix_sum::plan_linear(prefix_sum::Version::Shuffle, &[1.0]));
+    message(module.run_in(&mut plan, Order { seed: 0, resident: 0 }));
+    let text = message(Module::compile("typo.cu", "extern \"C\" __global__ void typo(float* x) {\n  x[0] = y;\n}"));
+    assert!(text.contains("typo.cu:2") && text.contains('y'), "{text}");
+    let text = message(Module::compile("none.cu", "__device__ void helper() {}"));
+    assert!(text.contains("holds no kernel"), "{text}");
+    let text = "extern \"C\" __global__ void two(float* x) {\n  __shared__ float a[2], b[2];\n}";
+    assert!(message(Module::compile("two.cu", text)).contains("line 2: a __shared__ declaration is of one array"));
+}
+
+#[test]
+fn a_selective_scan_that_no_kernel_takes_is_refused() {
+    use selective_scan::{Version, backward, forward};
+    let case = Case::new([1, 2, 3, 100], true, Precision::F32);
+    for version in [Version::Fused, Version::WarpScan, Version::Chunked { chunks: 2 }] {
+        message(forward(version, Precision::F32, &case.inputs()));
+    }
+    message(backward(Backward::Recomputed, Precision::F32, &case.inputs(), &case.dy, None));
+    message(forward(Version::Materialised, Precision::Bf16, &case.inputs()));
+    let case = Case::new([1, 2, 3, 4], true, Precision::F32);
+    message(forward(Version::Chunked { chunks: 0 }, Precision::F32, &case.inputs()));
+    message(backward(Backward::Stored, Precision::F32, &case.inputs(), &case.dy[1..], None));
+    message(backward(Backward::Stored, Precision::F32, &case.inputs(), &case.dy, Some(&case.dlast[1..])));
+    let empty = Case::new([1, 0, 3, 4], true, Precision::F32);
+    message(forward(Version::Fused, Precision::F32, &empty.inputs()));
+    // States beyond what registers hold.
+    let case = Case::new([1, 3, 2, 70], true, Precision::F32);
+    let want = case.oracle();
+    let mut plan = forward(Version::WarpScan, Precision::F32, &case.inputs()).unwrap();
+    Module::load(SELECTIVE_SCAN).unwrap().run(&mut plan).unwrap();
+    assert_near(&plan.f32("y").unwrap(), &want.y, 2e-5, "70 states");
+    // A NaN that goes in comes out, and stays in its channel.
+    let mut case = Case::new([1, 3, 2, 2], true, Precision::F32);
+    case.u[2] = f32::NAN;
+    let mut plan = forward(Version::Chunked { chunks: 2 }, Precision::F32, &case.inputs()).unwrap();
+    Module::load(SELECTIVE_SCAN).unwrap().run(&mut plan).unwrap();
+    let nan: Vec<bool> = plan.f32("y").unwrap().iter().map(|y| y.is_nan()).collect();
+    assert_eq!(nan, [false, false, true, false, true, false]);
+}
+
+#[test]
+fn every_kernel_is_in_the_table_of_its_source() {
+    for source in SOURCES {
+        let head = source.text.split("\nconstexpr").next().unwrap();
+        for kernel in source.kernels() {
+            let version = kernel.split('_').find(|part| {
+                let digits = part.trim_start_matches(['v', 'b']);
+                !digits.is_empty() && digits.len() < part.len() && digits.chars().all(|c| c.is_ascii_digit())
+            });
+            let row = format!("\n// {} ", version.unwrap_or("no version"));
+            assert!(head.contains(&row), "{kernel} is not in the table of {}", source.name);
+            for part in kernel.split(version.unwrap_or("no version")).nth(1).unwrap_or("").split('_').skip(1) {
+                assert!(head.contains(&format!("_{part}")), "_{part} of {kernel} is not explained in {}", source.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_float_is_rounded_to_its_nearest_bfloat16() {
+    // Half of the last place, to even; a little more; the largest float; an infinity.
+    for (x, want) in
+        [(1.0 + 1.0 / 256.0, 1.0), (1.004, 1.0078125), (f32::MAX, f32::INFINITY), (-f32::INFINITY, -f32::INFINITY)]
+    {
+        assert_eq!(Data::bf16(&[x]).to_f32(), [want]);
+    }
+    let mut plan = Plan::new();
+    let bits = Data::Bf16(vec![0x7fc0]);
+    let y = plan.buffer("y", Role::State, bits);
+    assert!(plan.f32("y").unwrap()[0].is_nan());
+    assert_eq!(Arg::from(Some(y)), Arg::Buffer(y));
+    assert!(Data::Bf16(Vec::new()).is_empty());
+}
