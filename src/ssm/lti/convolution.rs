@@ -111,7 +111,7 @@ impl Convolution {
         // What lies beyond the last time is never reached.
         let kernels = kernels.slice(s![.., ..kernels.ncols().min(length)]);
         let fourier = Fourier::new(length + kernels.ncols());
-        let responses = fourier.responses(kernels.rows().into_iter().map(|kernel| fourier.spectrum(kernel.iter())));
+        let responses = kernels.rows().into_iter().map(|kernel| fourier.response(kernel.iter())).collect();
         Ok(Self { fourier, responses, shared: false, length })
     }
 
@@ -124,13 +124,13 @@ impl Convolution {
     /// A longer u, another number of channels than kernels, NaN or an infinity.
     ///
     /// # Numerics
-    /// A signal of 2 M real numbers is transformed as M complex ones, and M is at least half of what keeps the end from
-    /// reaching round to the beginning. Every entry is off by some 1e-16 ‖K‖ ‖u‖ (Euclidean norms), so that what is small
+    /// 2 M real numbers are transformed as M complex ones, and M is at least half of what keeps the end from reaching round
+    /// to the beginning. Every entry is off by some 1e-16 ‖K‖ ‖u‖ (Euclidean norms), so that what is small
     /// beside that has few digits; [`convolve`] has no such limit.
     ///
     /// # Source
-    /// Cooley and Tukey's transform, and the two halves in one as in Press et al., *Numerical Recipes*, 3rd edition,
-    /// section 12.3.
+    /// Cooley and Tukey's transform; the weights, with which half the length does: Crandall and Fagin, *Discrete weighted
+    /// transforms and large-integer arithmetic*, Mathematics of Computation 62 (1994).
     pub fn apply(&self, u: &ArrayRef2<f64>) -> Result<Array2<f64>> {
         let (length, channels) = u.dim();
         if length > self.length {
@@ -143,7 +143,7 @@ impl Convolution {
         }
         validate::finite("u", u)?;
         let mut y = Array2::zeros((length, channels));
-        let mut work = Work::new(&self.fourier);
+        let mut work = Work::new(&self.fourier, channels);
         for first in (0..channels).step_by(BLOCK) {
             let block = s![.., first..channels.min(first + BLOCK)];
             let of = |j: usize| &self.responses[if self.shared { 0 } else { first + j }];
@@ -170,85 +170,95 @@ fn taps(count: usize) -> Result<()> {
 /// As many columns as one line of the cache holds: their numbers lie side by side in memory.
 const BLOCK: usize = 8;
 
-/// Transforms of 2 M real numbers as M complex ones: x_{2n} + i x_{2n+1}.
+/// Convolutions of at most 2 M real numbers by transforms of M complex ones.
+///
+/// As a polynomial in z, a signal modulo z^M − i has the coefficients x_n + i x_{n+M}: real numbers lose nothing, and so
+/// does the product of two that has at most 2 M of them. With z = w v and w^M = i that is modulo v^M − 1, which is what
+/// the fast Fourier transform multiplies in: it takes (x_n + i x_{n+M}) w^n.
 #[derive(Clone)]
 pub(super) struct Fourier {
-    half: usize,
-    transform: Arc<dyn Fft<f64>>,
+    /// w^n, n = 0 … M − 1.
+    turns: Vec<Complex<f64>>,
+    forward: Arc<dyn Fft<f64>>,
+    inverse: Arc<dyn Fft<f64>>,
 }
 
-/// What a kernel does to a signal's M complex numbers Z: Y_k = own_k Z_k + mirrored_k Z̄_{M−k}.
-///
-/// With the transforms E and O of a signal's even and odd entries, and w = e^{−2πi/M}, the even entries of a convolution
-/// have E E′ + w^k O O′ and the odd ones E O′ + O E′. E = (Z_k + Z̄_{M−k}) / 2 and O = (Z_k − Z̄_{M−k}) / 2i put this in
-/// the form above, own = E′ + i O′ (1 − w^k) / 2 and mirrored = i O′ (1 + w^k) / 2 with the kernel's E′ and O′.
+/// A kernel's transform, with the inverse transform's 1 / M in it.
 #[derive(Clone)]
-pub(super) struct Response {
-    own: Vec<Complex<f64>>,
-    mirrored: Vec<Complex<f64>>,
-}
+pub(super) struct Response(Vec<Complex<f64>>);
 
-/// Room for the signals of a block, a spectrum and the transform.
+/// Room for the signals of a block and the transform.
 struct Work {
     signals: Vec<Complex<f64>>,
-    spectrum: Vec<Complex<f64>>,
     scratch: Vec<Complex<f64>>,
 }
 
+/// Between a block's signals in memory: at a distance of a power of two they would push each other out of the cache.
+const GAP: usize = 4;
+
 impl Work {
-    fn new(fourier: &Fourier) -> Self {
-        let scratch = vec![ZERO; fourier.transform.get_inplace_scratch_len()];
-        Self { signals: Vec::new(), spectrum: fourier.nothing(), scratch }
+    fn new(fourier: &Fourier, columns: usize) -> Self {
+        let scratch = fourier.forward.get_inplace_scratch_len().max(fourier.inverse.get_inplace_scratch_len());
+        Self { signals: vec![ZERO; columns.min(BLOCK) * (fourier.half() + GAP)], scratch: vec![ZERO; scratch] }
     }
 }
 
 impl Fourier {
-    /// For a convolution of at least that many real numbers without an end that meets the beginning.
+    /// For a convolution of at most that many real numbers.
     pub fn new(points: usize) -> Self {
         let half = fast_size(points.div_ceil(2));
-        Self { half, transform: PLANNER.with_borrow_mut(|planner| planner.plan_fft_forward(half)) }
+        let (forward, inverse) =
+            PLANNER.with_borrow_mut(|planner| (planner.plan_fft_forward(half), planner.plan_fft_inverse(half)));
+        Self { turns: turns(half), forward, inverse }
+    }
+
+    /// M.
+    fn half(&self) -> usize {
+        self.turns.len()
     }
 
     pub fn nothing(&self) -> Vec<Complex<f64>> {
-        vec![ZERO; self.half]
+        vec![ZERO; self.half()]
     }
 
-    /// Z.
+    /// A signal's transform.
     pub fn spectrum<'a>(&self, signal: impl Iterator<Item = &'a f64>) -> Vec<Complex<f64>> {
         let mut z = self.nothing();
         for (n, &x) in signal.enumerate() {
-            put(&mut z[n / 2], n, x);
+            self.put(&mut z, n, x);
         }
-        self.transform.process(&mut z);
+        self.forward.process(&mut z);
         z
     }
 
-    /// The signal whose Z̄ that is, times M.
+    /// The signal whose transform that is.
     pub fn signal<'a>(&self, z: &mut [Complex<f64>], signal: impl Iterator<Item = &'a mut f64>) {
-        self.transform.process(z);
-        signal.enumerate().for_each(|(n, y)| *y = get(z[n / 2], n));
+        self.inverse.process(z);
+        signal.enumerate().for_each(|(n, y)| *y = self.get(z, n));
     }
 
-    /// A kernel's, with the 1 / M that [`signal`](Self::signal) lacks.
+    /// A kernel's transform.
     pub fn response<'a>(&self, kernel: impl Iterator<Item = &'a f64>) -> Response {
-        self.responses(std::iter::once(self.spectrum(kernel))).remove(0)
+        let mut z = self.spectrum(kernel);
+        let scale = 1.0 / self.half() as f64;
+        z.iter_mut().for_each(|z| *z *= scale);
+        Response(z)
     }
 
-    /// The same of many spectra.
-    fn responses(&self, spectra: impl Iterator<Item = Vec<Complex<f64>>>) -> Vec<Response> {
-        let roots = roots_of_unity(self.half);
-        let scale = 0.5 / self.half as f64;
-        let response = |z: Vec<Complex<f64>>| {
-            let part = |k: usize| {
-                let mirror = z[if k == 0 { 0 } else { self.half - k }].conj();
-                // E′ and i O′ / 2.
-                let (even, odd) = ((z[k] + mirror) * scale, (z[k] - mirror) * (0.5 * scale));
-                (even + odd * (1.0 - roots[k]), odd * (1.0 + roots[k]))
-            };
-            let (own, mirrored) = (0..self.half).map(part).unzip();
-            Response { own, mirrored }
-        };
-        spectra.map(response).collect()
+    /// Adds x as number n of a signal: (x_n + i x_{n+M}) w^n.
+    fn put(&self, z: &mut [Complex<f64>], n: usize, x: f64) {
+        match n.checked_sub(self.half()) {
+            None => z[n] += self.turns[n] * x,
+            Some(n) => z[n] += (self.turns[n] * x) * Complex::I,
+        }
+    }
+
+    /// Number n of a signal: the real part of z w^{−n}, or the imaginary one.
+    fn get(&self, z: &[Complex<f64>], n: usize) -> f64 {
+        match n.checked_sub(self.half()) {
+            None => z[n].re * self.turns[n].re + z[n].im * self.turns[n].im,
+            Some(n) => z[n].im * self.turns[n].re - z[n].re * self.turns[n].im,
+        }
     }
 
     /// y = K ∗ u for up to [`BLOCK`] columns.
@@ -259,53 +269,37 @@ impl Fourier {
         mut y: ArrayViewMut2<'_, f64>,
         work: &mut Work,
     ) {
-        let Work { signals, spectrum, scratch } = work;
-        signals.clear();
-        signals.resize(self.half * u.ncols(), ZERO);
+        let (half, stride) = (self.half(), self.half() + GAP);
+        let signals = &mut work.signals[..stride * u.ncols()];
+        signals.fill(ZERO);
         for (n, row) in u.rows().into_iter().enumerate() {
-            row.iter().enumerate().for_each(|(j, &x)| put(&mut signals[j * self.half + n / 2], n, x));
+            row.iter().zip(signals.chunks_exact_mut(stride)).for_each(|(&x, z)| self.put(z, n, x));
         }
-        for (j, z) in signals.chunks_exact_mut(self.half).enumerate() {
-            self.transform.process_with_scratch(z, scratch);
-            spectrum.copy_from_slice(z);
-            z.fill(ZERO);
-            response(j).add(spectrum, z);
-            self.transform.process_with_scratch(z, scratch);
+        for (j, z) in signals.chunks_exact_mut(stride).enumerate() {
+            self.forward.process_with_scratch(&mut z[..half], &mut work.scratch);
+            z.iter_mut().zip(&response(j).0).for_each(|(z, k)| *z *= k);
+            self.inverse.process_with_scratch(&mut z[..half], &mut work.scratch);
         }
         for (n, mut row) in y.rows_mut().into_iter().enumerate() {
-            row.iter_mut().enumerate().for_each(|(j, y)| *y = get(signals[j * self.half + n / 2], n));
+            row.iter_mut().zip(signals.chunks_exact(stride)).for_each(|(y, z)| *y = self.get(z, n));
         }
     }
 }
 
 impl Response {
-    /// sum += Ȳ, from Z. Conjugates, because the inverse of a transform is the transform of conjugates, conjugated.
+    /// sum += the transform of K ∗ u, from that of u.
     pub fn add(&self, z: &[Complex<f64>], sum: &mut [Complex<f64>]) {
-        let mirrored = z[..1].iter().chain(z[1..].iter().rev());
-        let factors = self.own.iter().zip(&self.mirrored);
-        for (((sum, &z), mirror), (own, other)) in sum.iter_mut().zip(z).zip(mirrored).zip(factors) {
-            *sum += (own * z + other * mirror.conj()).conj();
-        }
+        sum.iter_mut().zip(z).zip(&self.0).for_each(|((sum, z), k)| *sum += z * k);
     }
 }
 
-/// e^{−2πik/m} for k = 0 … m − 1: products of √m and √m of them.
-fn roots_of_unity(m: usize) -> Vec<Complex<f64>> {
+/// e^{iπn/2m} for n = 0 … m − 1: products of √m and √m of them.
+fn turns(m: usize) -> Vec<Complex<f64>> {
     let near = (m as f64).sqrt().ceil() as usize;
-    let root = |k: usize| Complex::from_polar(1.0, -2.0 * std::f64::consts::PI * k as f64 / m as f64);
-    let near_roots: Vec<_> = (0..near).map(root).collect();
-    let far_roots = (0..m).step_by(near.max(1)).map(root);
-    far_roots.flat_map(|far| near_roots.iter().map(move |near| far * near)).take(m).collect()
-}
-
-/// x as number n of the signal.
-fn put(z: &mut Complex<f64>, n: usize, x: f64) {
-    *(if n.is_multiple_of(2) { &mut z.re } else { &mut z.im }) = x;
-}
-
-/// Number n of the signal, from z̄.
-fn get(z: Complex<f64>, n: usize) -> f64 {
-    if n.is_multiple_of(2) { z.re } else { -z.im }
+    let turn = |n: usize| Complex::cis(std::f64::consts::FRAC_PI_2 * n as f64 / m as f64);
+    let near_turns: Vec<_> = (0..near).map(turn).collect();
+    let far_turns = (0..m).step_by(near.max(1)).map(turn);
+    far_turns.flat_map(|far| near_turns.iter().map(move |near| far * near)).take(m).collect()
 }
 
 /// The least of 2^k, 3 2^k and 5 2^k that is not less: such transforms are fast.
