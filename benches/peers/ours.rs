@@ -8,10 +8,12 @@ use std::hint::black_box;
 use std::io::BufRead;
 use std::time::Instant;
 
+use candle_core::{DType, Device, Tensor, Var};
 use mlnotes::Result;
 use mlnotes::gaussian::{Covariance, Gaussians, Spread};
 use mlnotes::hmm::{BaumWelch, Categorical, Chain, Gaussian, Hmm};
 use mlnotes::mixture::{GaussianEm, GaussianMixture};
+use mlnotes::nn::{ScanInputs, selective_scan};
 use mlnotes::prelude::*;
 use mlnotes::ssm::kalman::Kalman;
 use mlnotes::ssm::lti::Convolution;
@@ -23,7 +25,7 @@ use mlnotes::variational::lda::{Corpus, Lda};
 /// One workload: the data made ready once, then the part that is timed.
 type Workload = Box<dyn Fn() -> Result<Vec<f64>>>;
 
-const WORKLOADS: [(&str, &str); 22] = [
+const WORKLOADS: [(&str, &str); 25] = [
     ("perceptron", "iris_20_epochs"),
     ("mlp", "iris_50_epochs"),
     ("hmm", "learn_categorical"),
@@ -34,9 +36,9 @@ const WORKLOADS: [(&str, &str); 22] = [
     ("mixture", "full_1M_2_5"),
     ("kalman", "local_level"),
     ("kalman", "tracking"),
-    ("ssm", "convolve_16k"),
-    ("ssm", "convolve_16k_64"),
-    ("ssm", "convolve_2k_256"),
+    ("lti", "convolve_16k"),
+    ("lti", "convolve_16k_64"),
+    ("lti", "convolve_2k_256"),
     ("lda", "batch_2k_5k_20"),
     ("lda", "online_2k_5k_20"),
     ("selective", "forward_1_2048_256"),
@@ -45,6 +47,9 @@ const WORKLOADS: [(&str, &str); 22] = [
     ("selective", "train_1_2048_256"),
     ("selective", "train_4_1024_256"),
     ("selective", "train_448_12_128"),
+    ("selective", "candle_1_2048_256"),
+    ("selective", "candle_4_1024_256"),
+    ("selective", "candle_448_12_128"),
     ("selective", "step_1536"),
 ];
 
@@ -60,9 +65,9 @@ fn workload(topic: &str, name: &str, threads: usize) -> Result<Option<Workload>>
         ("mixture", "full_1M_2_5") => Some(mixture(1_000_000, 2, 5)?),
         ("kalman", "local_level") => Some(kalman(Kalman::local_level(0.1, 1.0, 0.0, 10.0)?)?),
         ("kalman", "tracking") => Some(kalman(Kalman::constant_velocity(1.0, 0.1, 1.0, [0.0; 4], 10.0)?)?),
-        ("ssm", "convolve_16k") => Some(convolution(16_384, 1)?),
-        ("ssm", "convolve_16k_64") => Some(convolution(16_384, 64)?),
-        ("ssm", "convolve_2k_256") => Some(convolution(2_048, 256)?),
+        ("lti", "convolve_16k") => Some(convolution(16_384, 1)?),
+        ("lti", "convolve_16k_64") => Some(convolution(16_384, 64)?),
+        ("lti", "convolve_2k_256") => Some(convolution(2_048, 256)?),
         ("lda", "batch_2k_5k_20") => Some(lda(false)?),
         ("lda", "online_2k_5k_20") => Some(lda(true)?),
         ("selective", "forward_1_2048_256") => Some(Scan::new(1, 2048, 256).forward(threads)),
@@ -71,6 +76,9 @@ fn workload(topic: &str, name: &str, threads: usize) -> Result<Option<Workload>>
         ("selective", "train_1_2048_256") => Some(Scan::new(1, 2048, 256).train(threads)?),
         ("selective", "train_4_1024_256") => Some(Scan::new(4, 1024, 256).train(threads)?),
         ("selective", "train_448_12_128") => Some(Scan::new(448, 12, 128).train(threads)?),
+        ("selective", "candle_1_2048_256") => Some(Scan::new(1, 2048, 256).in_candle()?),
+        ("selective", "candle_4_1024_256") => Some(Scan::new(4, 1024, 256).in_candle()?),
+        ("selective", "candle_448_12_128") => Some(Scan::new(448, 12, 128).in_candle()?),
         ("selective", "step_1536") => Some(Scan::new(1, 1, 1536).step()?),
         _ => None,
     })
@@ -266,6 +274,39 @@ impl Scan {
             selective_scan_backward_into(&inputs, &slope, None, threads, to)?;
             let (d, z) = (to.d.as_deref().unwrap_or_default(), to.z.as_deref().unwrap_or_default());
             Ok([&to.u, &to.delta, &to.a, &to.b, &to.c, d, z].into_iter().flat_map(some).collect())
+        }))
+    }
+
+    /// Forward and backward as candle's users have it, on as many threads as the machine has cores.
+    fn in_candle(self) -> Result<Workload> {
+        let Shape { batch, length, channels, state } = self.shape;
+        let variable =
+            |values: Vec<f32>, shape: &[usize]| Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu)?);
+        let (sequence, projection) = ([batch, length, channels], [batch, length, state]);
+        let variables = [
+            variable(self.u, &sequence)?,
+            variable(self.delta, &sequence)?,
+            variable(self.a, &[channels, state])?,
+            variable(self.b, &projection)?,
+            variable(self.c, &projection)?,
+            variable(self.d, &[channels])?,
+            variable(self.z, &sequence)?,
+        ];
+        let slope = Tensor::ones(&sequence, DType::F32, &Device::Cpu)?;
+        Ok(Box::new(move || {
+            let [u, delta, a, b, c, d, z] = &variables;
+            let (d, z) = (Some(d.as_tensor()), Some(z.as_tensor()));
+            let inputs = ScanInputs { u, delta, a, b, c, d, z, delta_bias: None, softplus: true, initial: None };
+            let (y, _) = selective_scan(black_box(&inputs))?;
+            // The slope of Σ slope y by y is the slope, as on the other side.
+            let slopes = (y * &slope)?.sum_all()?.backward()?;
+            let mut all = Vec::new();
+            for variable in &variables {
+                if let Some(slope) = slopes.get(variable) {
+                    all.extend(some(&slope.flatten_all()?.to_vec1::<f32>()?));
+                }
+            }
+            Ok(all)
         }))
     }
 
