@@ -61,7 +61,7 @@ fn the_matrices_are_the_published_ones() {
     assert_close(&(b * 2.0), &array![1.0, r3, r5], 1e-15);
     // Theorem 1 itself, with λ_n = √(2n+1) (−1)ⁿ: A = ((2n+1) (−1)^{n−k}; 2n+1), B = (2n+1) (−1)ⁿ.
     let (a, b) = Measure::LegT { window: 1.0 }.matrices(4).unwrap();
-    let scale = |n: usize| ((2 * n + 1) as f64).sqrt() * if n % 2 == 0 { 1.0 } else { -1.0 };
+    let scale = |n: usize| ((2 * n + 1) as f64).sqrt() * if n.is_multiple_of(2) { 1.0 } else { -1.0 };
     let scaled = Array2::from_shape_fn((4, 4), |(n, k)| -scale(n) * a[[n, k]] / scale(k));
     let unit = array![[1.0, 1.0, 1.0, 1.0], [-3.0, 3.0, 3.0, 3.0], [5.0, -5.0, 5.0, 5.0], [-7.0, 7.0, -7.0, 7.0]];
     assert_close(&scaled, &unit, 1e-14);
@@ -74,7 +74,8 @@ fn the_matrices_are_the_published_ones() {
     assert_close(&a, &array![[-0.5, 0.0], [-1.0, -0.5]], 0.0);
 }
 
-/// Planted: the diagonal of LegS n instead of n + 1; a tilt of (1+β)/2 in the basis for (1−β)/2.
+/// Planted: the diagonal of LegS n instead of n + 1; a tilt of (1+β)/2 in the basis for (1−β)/2; a start from 0 in the
+/// centred update.
 #[test]
 fn definitions_worked_out_by_scipy_give_the_same() {
     let reference = Reference::load("hippo", "memories").unwrap();
@@ -124,7 +125,7 @@ fn legs_is_the_exact_projection_of_the_past() {
 /// The coefficients tend to the projection as the step shrinks: errors of Δ for the published updates, of Δ² for the
 /// centred one.
 ///
-/// Planted: h_k = 1/k in the centred update; a start from 0 there.
+/// Planted: h_k = 1/k in the centred update.
 #[test]
 fn the_memory_converges_to_the_projection() {
     let f = |x: f64| (3.0 * x).sin().exp();

@@ -10,8 +10,8 @@ use rustfft::num_complex::Complex;
 /// of 0. With D = diag(iᵏ), D* T D = −i J for the symmetric J with entries t_k, so J = W diag(μ) Wᵀ, by the QL iteration,
 /// gives V = Q D W and ω = −μ.
 ///
-/// Source: Golub and Van Loan, *Matrix Computations*, 4th edition, sections 5.1, 8.3 and (tridiagonal skew-symmetric
-/// matrices) 8.3.1 with Ward and Gray, ACM Transactions on Mathematical Software 4 (1978).
+/// Source: Ward and Gray, *Eigensystem computation for skew-symmetric matrices*, ACM Transactions on Mathematical Software
+/// 4 (1978); Golub and Van Loan, *Matrix Computations*, 4th edition, sections 5.1 and 8.3.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SkewEigen {
     /// ω, downwards; ω_{N−1−j} = −ω_j.

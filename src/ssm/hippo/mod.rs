@@ -5,7 +5,7 @@
 //! a measure (测度) over the past defines. Its coefficients c(t) obey a linear differential equation whose matrices follow
 //! from the measure alone; nothing is learned:
 //!
-//! c′ = A c + B f, and for the measure that stretches with time t c′ = A c + B f
+//! c′ = A c + B f; or, for the measure that stretches with time, c′ = (A c + B f) / t
 //!
 //! | [`Measure`] | weight of the past at age s = t − x | polynomials | closes |
 //! | --- | --- | --- | --- |

@@ -29,7 +29,8 @@ impl S4 {
     /// A step so long or short that f64 does not hold what comes. L = 0 gives no entries.
     ///
     /// # Numerics
-    /// For LegS, N = 64 and L to 16384, within 1e-12 of the recurrence in f64, as a share of the largest entry.
+    /// As a share of the largest entry, for LegS: within 1e-11 of the dense recurrence for N = 64 and L = 1000, within 1e-12
+    /// of 60 digits for N = 32.
     ///
     /// Source: Algorithm 1 and appendix C.3 of the paper. Departure: it learns C̃ in C's place, which saves Ā^L but ties the
     /// model to one L; here C is the parameter.
@@ -49,10 +50,10 @@ impl S4 {
     /// # Errors
     /// As [`kernel`](Self::kernel).
     pub fn kernel_by_equations(&self, length: usize) -> Result<Array1<f64>> {
-        let c = self.truncated_output(length)?;
+        let (c, b) = (self.c_modes(&self.truncated_output(length)?), self.b_modes());
         let node = |k: usize| {
             let angle = -2.0 * std::f64::consts::PI * k as f64 / length as f64;
-            self.generating_function(&c, Complex::new(angle.cos(), angle.sin()))
+            self.generating_function(&c, &b, Complex::new(angle.cos(), angle.sin()))
         };
         self.signal((0..length).map(node).collect())
     }
@@ -90,14 +91,14 @@ impl S4 {
         Ok(&self.c - moved)
     }
 
-    /// K̂(z) = 2/(1+z) (k_cb − k_cp (1 + k_pp)⁻¹ k_pb) at g = (2/Δ) (1−z)/(1+z), for a C̃ (N) in the state's own basis. The
-    /// f64 nearest to z = −1 is not −1, and the large g and 1 + z cancel without loss.
-    pub(super) fn generating_function(&self, c: &ArrayRef1<f64>, z: Complex<f64>) -> Complex<f64> {
-        let (c, b, p) = (self.c_modes(c), self.b_modes(), &self.nplr.low_rank);
+    /// K̂(z) = 2/(1+z) (k_cb − k_cp (1 + k_pp)⁻¹ k_pb) at g = (2/Δ) (1−z)/(1+z), from C̃ V and V* B. The f64 nearest to
+    /// z = −1 is not −1, and the large g and 1 + z cancel without loss.
+    fn generating_function(&self, c: &Array1<Complex<f64>>, b: &Array1<Complex<f64>>, z: Complex<f64>) -> Complex<f64> {
+        let p = &self.nplr.low_rank;
         let g = (1.0 - z) / (1.0 + z) * (2.0 / self.step);
         let q = p.mapv(|p| p.conj());
         let k = |x: &Array1<Complex<f64>>, y: &Array1<Complex<f64>>| cauchy(x, y, &self.nplr.eigenvalues, g);
-        (k(&c, &b) - k(&c, p) * k(&q, &b) / (1.0 + k(&q, p))) * 2.0 / (1.0 + z)
+        (k(c, b) - k(c, p) * k(&q, b) / (1.0 + k(&q, p))) * 2.0 / (1.0 + z)
     }
 
     /// The real signal whose transform that is.
