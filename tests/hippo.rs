@@ -206,7 +206,7 @@ fn a_long_signal_is_held_by_few_coefficients() {
     assert!(centred < 1.5e-4, "{centred}");
 }
 
-/// Planted: the running sum of the right side taken after the solution's.
+/// Planted: the running sum of the right side left out.
 #[test]
 fn the_fast_update_is_the_dense_one() {
     let f: Array1<f64> = RandomState::new(2).normal_array(300);

@@ -49,7 +49,7 @@ fn slopes_of_sines(layer: &Lssl, u: &Array2<f64>, weights: &Array2<f64>) -> Lssl
     layer.gradient(u, &(weights * &y.mapv(f64::cos))).unwrap()
 }
 
-/// Planted: Āᵀ for Ā in the adjoint; the α term of ∂W without B̄; Zᵀ's input row left out.
+/// Planted: Ā for Āᵀ in the adjoint; the α term of ∂W without B̄; Zᵀ's input row left out.
 #[test]
 fn the_gradient_is_torchs() {
     let reference = Reference::load("lssl", "layer").unwrap();

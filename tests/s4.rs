@@ -27,7 +27,7 @@ fn complex(reference: &Reference, name: &str) -> Array2<Complex<f64>> {
 
 /// V* V = I, (A + P Pᵀ) V = V Λ, V (Λ − p p*) V* = A, for LegS and for any skew-symmetric matrix with a shift and a P.
 ///
-/// Planted: the sign of p vᵀ in the reflections; i for −i in column 3 of D; the eigenvalues' order.
+/// Planted: the sign of p vᵀ in the reflections; +1 for i² in D; the eigenvalues' order.
 #[test]
 fn normal_plus_low_rank_is_what_it_says() {
     for n in [2, 4, 6, 16, 64, 130, 256] {
