@@ -24,7 +24,7 @@
 //! | [`ssm::lssl`] | linear state space layers: three views, gradients by reverse mode | | F2 L48-91 | the views against each other, finite differences, torch | mixing of channels |
 //! | [`ssm::s4`] | S4 (normal plus low rank) and S4D (diagonal): kernels, steps, starts | | F0 L217-228, F2 L121 | dense recurrences, closed-form kernels, mpmath, LAPACK, torch | several inputs, training |
 //! | [`ssm::scan`] | prefix sums and associative scans, their work and depth counted | | F0 L525-583 | sums by hand, the recurrence, formulas | scans over other trees |
-//! | [`ssm::selective`] | the selective scan: forward, backward by recomputation, one token at a time; SIMD and threads | | F0 L236-290, F2 L128-191 | the equations as they stand, finite differences, torch | groups of B and C |
+//! | [`ssm::selective`] | the selective scan: forward, backward by recomputation, one token at a time; SIMD and threads | | F0 L236-290, F2 L128-191 | the equations as they stand, finite differences, convolutions, torch | B̄ by zero-order hold, B and C per channel, groups |
 //! | `nn` (feature `deep`) | on candle: the Mamba block, its language model, decoding; S4D as a layer; tasks | | F0 L286-290, F2 L205-239 | transformers, recurrences written out, finite differences | Mamba-2, projections with a bias |
 //! | `kernels` (features `emulate`, `cuda`) | CUDA kernels of both scans, run on the CPU under a checker or on a GPU | | F0 L525-583, F2 L201 | the scans above in f64, planted faults | tensor cores |
 //! | [`expfam`] | exponential families: η, T, A, entropy, KL, maximum likelihood; conjugate priors | 06 | F2 L677, L859-944 | sums and quadrature over all x, finite differences, SciPy | sampling, other families |

@@ -32,7 +32,7 @@ const ZERO: Complex<f64> = Complex::new(0.0, 0.0);
 /// let (kernel, u) = (array![1.0, 0.5, 0.25], array![4.0, 0.0, 0.0, 8.0]);
 /// assert_eq!(convolve(&kernel, &u)?, array![4.0, 2.0, 1.0, 8.0]);
 /// let fast = convolve_fft(&kernel, &u)?;
-/// assert!((fast - convolve(&kernel, &u)?).iter().all(|difference| difference.abs() < 1e-15));
+/// assert!((fast - convolve(&kernel, &u)?).iter().all(|difference| difference.abs() < 1e-14));
 /// # Ok::<(), mlnotes::Error>(())
 /// ```
 pub fn convolve(kernel: &ArrayRef1<f64>, u: &ArrayRef1<f64>) -> Result<Array1<f64>> {
