@@ -8,6 +8,7 @@ use candle_nn::{VarBuilder, VarMap};
 use mlnotes::Error;
 use mlnotes::data::Reference;
 use mlnotes::nn::mamba::{Config, LanguageModel, LanguageModelConfig, Mamba};
+use mlnotes::nn::tasks::{Copying, InductionHeads};
 use mlnotes::nn::{
     S4d, S4dInitial, ScanInputs, causal_convolution, exponential_kernel, long_convolution, rms_norm, selective_scan,
 };
@@ -341,6 +342,47 @@ fn tensors_that_are_not_contiguous_are_read_as_they_show() {
     let turned = Var::from_tensor(&wide).unwrap();
     let y = scan(&turned.permute((2, 0, 1)).unwrap(), &b);
     assert_eq!(y.sum_all().unwrap().backward().unwrap().get(&turned).unwrap().dims(), [4, 3, 2]);
+}
+
+/// What a task asks is in its tokens, and nowhere else.
+#[test]
+fn tasks_ask_for_what_they_show() {
+    let mut state = RandomState::new(3);
+    for scattered in [false, true] {
+        let task = Copying { length: 20, remembered: 5, symbols: 3, scattered };
+        let (tokens, targets) = task.batch(50, &mut state).unwrap();
+        let (tokens, targets) = (tokens.to_vec2::<u32>().unwrap(), targets.to_vec2::<u32>().unwrap());
+        let mut places = std::collections::HashSet::new();
+        for (tokens, targets) in tokens.iter().zip(&targets) {
+            let shown: Vec<(usize, u32)> = tokens.iter().copied().enumerate().filter(|(_, token)| *token > 1).collect();
+            assert_eq!(shown.iter().map(|(_, token)| *token).collect::<Vec<_>>(), *targets);
+            assert!(tokens[20..].iter().all(|token| *token == 1) && !tokens[..20].contains(&1));
+            places.extend(shown.iter().map(|(place, _)| *place));
+        }
+        assert_eq!(places.len(), if scattered { 20 } else { 5 });
+        assert_eq!(targets.concat().into_iter().max(), Some(task.vocabulary() as u32 - 1));
+    }
+    let task = InductionHeads { length: 9, symbols: 4 };
+    let (tokens, targets) = task.batch(200, &mut state).unwrap();
+    let mut marks = std::collections::HashSet::new();
+    for (tokens, target) in tokens.to_vec2::<u32>().unwrap().iter().zip(targets.to_vec1::<u32>().unwrap()) {
+        let at: Vec<usize> = (0..9).filter(|place| tokens[*place] == 0).collect();
+        assert_eq!((at.len(), at[1], tokens[at[0] + 1]), (2, 8, target));
+        marks.insert(at[0]);
+    }
+    assert_eq!(marks.len(), 7);
+
+    let copying = Copying { length: 4, remembered: 2, symbols: 3, scattered: true };
+    let refused = [
+        copying.batch(0, &mut state),
+        Copying { remembered: 5, ..copying }.batch(1, &mut state),
+        Copying { remembered: 0, ..copying }.batch(1, &mut state),
+        Copying { symbols: 0, ..copying }.batch(1, &mut state),
+        InductionHeads { length: 2, symbols: 3 }.batch(1, &mut state),
+        InductionHeads { length: 3, symbols: 0 }.batch(1, &mut state),
+    ];
+    assert!(refused.iter().all(Result::is_err));
+    assert!(InductionHeads { length: 3, symbols: 1 }.batch(1, &mut state).is_ok());
 }
 
 #[test]
