@@ -690,3 +690,98 @@ fn a_float_is_rounded_to_its_nearest_bfloat16() {
     assert_eq!(Arg::from(Some(y)), Arg::Buffer(y));
     assert!(Data::Bf16(Vec::new()).is_empty());
 }
+
+#[cfg(feature = "cuda")]
+mod cuda {
+    use mlnotes::kernels::cuda::{Device, Target, compile};
+
+    use super::*;
+
+    /// Every plan on the GPU; where there is none, the sentence that says so.
+    #[test]
+    fn a_gpu_computes_what_the_loops_do() {
+        let device = match Device::new(0) {
+            Ok(device) => device,
+            Err(error) => {
+                let text = message::<()>(Err(error));
+                assert!(text.starts_with("no GPU can be used: "), "{text}");
+                return;
+            }
+        };
+        let x = numbers(&mut RandomState::new(5), 20_000);
+        let mut sum = 0.0;
+        let sums: Vec<f64> = x
+            .iter()
+            .map(|&x| {
+                sum += f64::from(x);
+                sum
+            })
+            .collect();
+        for version in prefix_sum::Version::ALL {
+            let mut plan = prefix_sum::plan(version, &x).unwrap();
+            device.load(PREFIX_SUM).unwrap().run(&mut plan).unwrap();
+            assert_near(&plan.f32("y").unwrap(), &sums, 1e-5, &format!("{version:?}"));
+        }
+        let module = device.load(SELECTIVE_SCAN).unwrap();
+        for shape in SHAPES {
+            for precision in [Precision::F32, Precision::Bf16] {
+                let case = Case::new(shape, true, precision);
+                let want = case.oracle();
+                for version in VERSIONS {
+                    let Ok(mut plan) = selective_scan::forward(version, precision, &case.inputs()) else { continue };
+                    module.run(&mut plan).unwrap();
+                    assert_near(
+                        &plan.f32("y").unwrap(),
+                        &want.y,
+                        tolerance(precision),
+                        &format!("{version:?} {shape:?}"),
+                    );
+                }
+                let mut plan =
+                    selective_scan::backward(Backward::Recomputed, precision, &case.inputs(), &case.dy, case.dlast())
+                        .unwrap();
+                module.run(&mut plan).unwrap();
+                for (name, gradient) in &want.gradients {
+                    assert_near(&plan.f32(name).unwrap(), gradient, 1e-4, &format!("{name} {shape:?}"));
+                }
+            }
+        }
+        // Too few arguments are refused before the driver would read beyond them.
+        let mut plan = Plan::new();
+        plan.launch("prefix_sum_v1", Launch::line(1, 1), []).unwrap();
+        message(device.load(PREFIX_SUM).unwrap().run(&mut plan));
+    }
+
+    /// The sentence without the library; with it, the compiler's own.
+    #[test]
+    fn what_cannot_be_compiled_says_why() {
+        let text =
+            message(compile("typo.cu", "extern \"C\" __global__ void typo(float* x) { x[0] = y; }", Target::Ptx(90)));
+        assert!(
+            text.contains("NVRTC, which compiles CUDA kernels, is not there") || text.contains("typo.cu(1)"),
+            "{text}"
+        );
+    }
+}
+
+/// Code for three generations of GPUs, into the folder that MLNOTES_KERNEL_CODE names: the first half of
+/// `kernels/check`.
+#[test]
+#[cfg(feature = "cuda")]
+#[ignore = "needs NVRTC, which kernels/check installs"]
+fn code_for_real_gpus() {
+    use mlnotes::kernels::cuda::{Target, compile};
+
+    let folder = std::path::PathBuf::from(std::env::var_os("MLNOTES_KERNEL_CODE").unwrap());
+    for source in SOURCES {
+        for capability in [75, 80, 90] {
+            let ptx = compile(source.name, source.text, Target::Ptx(capability)).unwrap();
+            let text = String::from_utf8_lossy(&ptx);
+            for kernel in source.kernels() {
+                assert!(text.contains(&format!(".entry {kernel}(")), "{kernel} is not in the code for {capability}");
+            }
+            let text = text.trim_end_matches('\0');
+            std::fs::write(folder.join(format!("{}.{capability}.ptx", source.name)), text).unwrap();
+        }
+    }
+}
