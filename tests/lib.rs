@@ -24,6 +24,7 @@ mod perceptron;
 #[cfg(feature = "plot")]
 mod plot;
 mod random;
+mod scan;
 mod selective;
 mod separable;
 mod variational;

@@ -9,8 +9,11 @@
 //! | [`kalman`] | vectors, Gaussian | affine |
 //! | [`selective`] | vectors, without noise | linear, chosen by the input at each time |
 //!
+//! [`scan`] holds what makes a linear recurrence parallel: prefix sums and their generalisation.
+//!
 //! A hidden Markov chain ([`hmm`](crate::hmm)) is the same with finitely many states: its filter and posterior are
 //! those of [`kalman`], with sums for integrals.
 
 pub mod kalman;
+pub mod scan;
 pub mod selective;

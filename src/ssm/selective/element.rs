@@ -5,7 +5,7 @@ use std::ops::{Add, AddAssign, Mul, Sub};
 
 use rustfft::num_complex::Complex;
 
-use super::{Gradients, Inputs, Outputs, sequential};
+use super::{Gradients, Inputs, Outputs, Step, Token, backward, forward, sequential, step};
 
 /// What A, B, C and the states are made of: `f32`, `f64`, or [`Complex`] of these.
 pub trait Element: sealed::Numbers {}
@@ -42,6 +42,32 @@ pub(super) mod sealed {
         where
             Self: Element;
 
+        /// Channels that [`Step`] keeps side by side, and A as it wants it.
+        const LANES: usize;
+
+        fn prepared(a: Self) -> Self;
+
+        /// One time of one sequence; `false` as in `scan_into`.
+        fn advance(step: &Step<Self>, h: &mut [Self], token: Token<'_, Self>, y: &mut [Self::Real]) -> bool
+        where
+            Self: Element;
+
+        /// Fills y and the last states; `false` where something is not finite, or a Δ below 0.
+        fn scan_into(inputs: &Inputs<'_, Self>, threads: usize, y: &mut [Self::Real], last: &mut [Self]) -> bool
+        where
+            Self: Element;
+
+        /// Fills in every gradient; `None` where something is not finite, or a Δ below 0.
+        fn backward(
+            inputs: &Inputs<'_, Self>,
+            dy: &[Self::Real],
+            dlast: Option<&[Self]>,
+            threads: usize,
+            to: &mut Gradients<Self>,
+        ) -> Option<()>
+        where
+            Self: Element;
+
         fn backward_stored(inputs: &Inputs<'_, Self>, dy: &[Self::Real], dlast: Option<&[Self]>) -> Gradients<Self>
         where
             Self: Element;
@@ -71,7 +97,7 @@ macro_rules! plain_forms {
 }
 
 macro_rules! numbers {
-    ($real:ident) => {
+    ($real:ident, lanes $lanes:literal, $run:ident, $advance:ident) => {
         impl Element for $real {}
         impl Element for Complex<$real> {}
         impl Real for $real {}
@@ -100,6 +126,30 @@ macro_rules! numbers {
 
             fn is_finite(self) -> bool {
                 $real::is_finite(self)
+            }
+
+            const LANES: usize = $lanes;
+
+            fn prepared(a: Self) -> Self {
+                a * std::$real::consts::LOG2_E
+            }
+
+            fn advance(step: &Step<Self>, h: &mut [Self], token: Token<'_, Self>, y: &mut [Self]) -> bool {
+                step::$advance(step, h, token, y)
+            }
+
+            fn scan_into(inputs: &Inputs<'_, Self>, threads: usize, y: &mut [Self], last: &mut [Self]) -> bool {
+                forward::forward::<$real, $lanes>(inputs, threads, y, last, forward::$run)
+            }
+
+            fn backward(
+                inputs: &Inputs<'_, Self>,
+                dy: &[$real],
+                dlast: Option<&[Self]>,
+                threads: usize,
+                to: &mut Gradients<Self>,
+            ) -> Option<()> {
+                backward::backward::<$real, $lanes>(inputs, dy, dlast, threads, backward::$run, to)
             }
 
             plain_forms!();
@@ -132,6 +182,30 @@ macro_rules! numbers {
                 self.re.is_finite() && self.im.is_finite()
             }
 
+            const LANES: usize = 1;
+
+            fn prepared(a: Self) -> Self {
+                a
+            }
+
+            fn advance(step: &Step<Self>, h: &mut [Self], token: Token<'_, Self>, y: &mut [$real]) -> bool {
+                step::advance_plain(step, h, token, y)
+            }
+
+            fn scan_into(inputs: &Inputs<'_, Self>, threads: usize, y: &mut [$real], last: &mut [Self]) -> bool {
+                sequential::scan_into(inputs, threads, y, last)
+            }
+
+            fn backward(
+                inputs: &Inputs<'_, Self>,
+                dy: &[$real],
+                dlast: Option<&[Self]>,
+                threads: usize,
+                to: &mut Gradients<Self>,
+            ) -> Option<()> {
+                sequential::backward_on_threads(inputs, dy, dlast, threads, to)
+            }
+
             plain_forms!();
         }
 
@@ -150,5 +224,5 @@ macro_rules! numbers {
     };
 }
 
-numbers!(f32);
-numbers!(f64);
+numbers!(f32, lanes 16, run_f32, advance_f32);
+numbers!(f64, lanes 8, run_f64, advance_f64);

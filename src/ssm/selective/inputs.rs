@@ -188,14 +188,30 @@ impl<'a, E: Element> Inputs<'a, E> {
         if self.softplus {
             return Ok(());
         }
-        let negative = |place: &usize| self.raw_step(place / channels, place % channels).into() < 0.0;
-        match (0..self.delta.len()).find(negative) {
+        let is_negative = |place: &usize| self.raw_step(place / channels, place % channels).into() < 0.0;
+        match (0..self.delta.len()).find(is_negative) {
             None => Ok(()),
             Some(place) => {
                 let value: f64 = self.raw_step(place / channels, place % channels).into();
-                let index = index(place, &[batch, length, channels]);
-                Err(Error::domain("delta", format!("{value} at {index:?} (with its bias)"), NEGATIVE))
+                Err(negative(value, &index(place, &[batch, length, channels])))
             }
+        }
+    }
+
+    /// One of the sequences alone.
+    pub(super) fn sequence(&self, i: usize) -> Self {
+        let Shape { length, channels, state, .. } = self.shape;
+        let wide = |values: &'a [E::Real]| &values[i * length * channels..][..length * channels];
+        let narrow = |values: &'a [E]| &values[i * length * state..][..length * state];
+        Self {
+            shape: Shape { batch: 1, ..self.shape },
+            u: wide(self.u),
+            delta: wide(self.delta),
+            b: narrow(self.b),
+            c: narrow(self.c),
+            z: self.z.map(wide),
+            initial: self.initial.map(|initial| &initial[i * channels * state..][..channels * state]),
+            ..*self
         }
     }
 
@@ -209,6 +225,11 @@ impl<'a, E: Element> Inputs<'a, E> {
 const GROWS: &str = "0 or below (its real part where it is complex), or the state grows without bound: A = −exp(…) is what \
                      is usually learned";
 const NEGATIVE: &str = "0 or above, a stretch of time: use `softplus(true)`, which makes it so";
+
+/// An error for a Δ below 0.
+pub(super) fn negative(value: f64, index: &[usize]) -> Error {
+    Error::domain("delta", format!("{value} at {index:?} (with its bias)"), NEGATIVE)
+}
 
 /// An error where a slice has another number of entries than such an array.
 pub(super) fn fits(arg: &'static str, got: usize, shape: &[usize]) -> Result<()> {
@@ -286,8 +307,8 @@ pub struct Gradients<E: Element> {
 }
 
 impl<E: Element> Gradients<E> {
-    /// Of the shapes of these inputs, all 0.
-    pub(super) fn zeros(inputs: &Inputs<'_, E>) -> Self {
+    /// Room for the gradients by these inputs, all 0.
+    pub fn zeros(inputs: &Inputs<'_, E>) -> Self {
         let shape = inputs.shape;
         let zeros = |length| vec![E::Real::ZERO; length];
         Self {
@@ -303,9 +324,47 @@ impl<E: Element> Gradients<E> {
         }
     }
 
+    /// An error where they are not of the shapes of these inputs.
+    pub(super) fn check_shapes(&self, inputs: &Inputs<'_, E>) -> Result<()> {
+        let Shape { batch, length, channels, state } = inputs.shape;
+        let given = [self.d.is_some(), self.z.is_some(), self.delta_bias.is_some()];
+        if given != [inputs.d.is_some(), inputs.z.is_some(), inputs.delta_bias.is_some()] {
+            let allowed = "made by `Gradients::zeros` for inputs with the same of D, z and bias";
+            return Err(Error::domain("gradients", "of other inputs", allowed));
+        }
+        let length_of = |values: &Option<Vec<E::Real>>, otherwise: usize| values.as_ref().map_or(otherwise, Vec::len);
+        let sequence = inputs.shape.sequence();
+        fits("gradients.u", self.u.len(), &[batch, length, channels])?;
+        fits("gradients.delta", self.delta.len(), &[batch, length, channels])?;
+        fits("gradients.z", length_of(&self.z, sequence), &[batch, length, channels])?;
+        fits("gradients.a", self.a.len(), &[channels, state])?;
+        fits("gradients.b", self.b.len(), &[batch, length, state])?;
+        fits("gradients.c", self.c.len(), &[batch, length, state])?;
+        fits("gradients.d", length_of(&self.d, channels), &[channels])?;
+        fits("gradients.delta_bias", length_of(&self.delta_bias, channels), &[channels])?;
+        fits("gradients.initial", self.initial.len(), &[batch, channels, state])
+    }
+
+    /// Takes back what is summed over channels, times or sequences.
+    pub(super) fn clear_sums(&mut self) {
+        for sums in [&mut self.a, &mut self.b, &mut self.c] {
+            sums.fill(E::ZERO);
+        }
+        self.d.iter_mut().chain(&mut self.delta_bias).for_each(|sums| sums.fill(E::Real::ZERO));
+    }
+
     /// An error where a gradient is beyond what its type holds.
     pub(super) fn check(&self) -> Result<()> {
-        let real = [Some(&self.u), Some(&self.delta), self.d.as_ref(), self.z.as_ref(), self.delta_bias.as_ref()];
+        let real = [Some(&self.u), Some(&self.delta), self.z.as_ref()];
+        if real.into_iter().flatten().all(|values| values.iter().all(|value| value.is_finite())) {
+            return self.check_sums();
+        }
+        Err(beyond("a gradient"))
+    }
+
+    /// The same for what is summed.
+    pub(super) fn check_sums(&self) -> Result<()> {
+        let real = [self.d.as_ref(), self.delta_bias.as_ref()];
         let real = real.into_iter().flatten().all(|values| values.iter().all(|value| value.is_finite()));
         let entries = [&self.a, &self.b, &self.c, &self.initial];
         if real && entries.iter().all(|values| values.iter().all(|value| value.is_finite())) {

@@ -23,16 +23,26 @@
 //!
 //! | question | answer |
 //! | --- | --- |
-//! | y and the last state | [`selective_scan_seq`] as the equation is written |
-//! | every gradient | [`selective_scan_backward_stored`] as the chain rule is |
+//! | y and the last state | [`selective_scan`]; [`selective_scan_seq`] as the equation is written |
+//! | y one time after the other | [`Step`] |
+//! | every gradient | [`selective_scan_backward`]; [`selective_scan_backward_stored`] as the chain rule is |
 //!
 //! Source: Gu and Dao, *Mamba: Linear-time sequence modeling with selective state spaces* (2023, arXiv 2312.00752),
 //! algorithm 2 and section 3.3; `selective_scan_ref` in the authors' code (there u is (batch, channels, length)).
 
+mod backward;
 mod element;
+mod forward;
 mod inputs;
+mod lanes;
+mod parts;
+mod scan;
 mod sequential;
+mod step;
+mod tile;
 
 pub use element::{Element, Real};
 pub use inputs::{Gradients, Inputs, Outputs, Shape};
+pub use scan::{selective_scan, selective_scan_backward, selective_scan_backward_into, selective_scan_into};
 pub use sequential::{selective_scan_backward_stored, selective_scan_seq};
+pub use step::{State, Step, Token};

@@ -1,10 +1,14 @@
 //! The equations as they stand, one step after the other: slow, and what the fast forms must agree with.
 
+use std::ops::Range;
+
 use super::element::Element;
 use super::element::sealed::{Numbers, RealNumbers};
 use super::inputs::{beyond, finite, fits};
+use super::tile::TILE;
 use super::{Gradients, Inputs, Outputs, Shape};
 use crate::Result;
+use crate::ssm::scan::on_threads;
 
 /// The selective scan as its equations are written: every channel's recurrence, step by step.
 ///
@@ -76,18 +80,40 @@ pub(super) fn check_slope_values<E: Element>(shape: Shape, dy: &[E::Real], dlast
 }
 
 pub(super) fn scan<E: Element>(inputs: &Inputs<'_, E>) -> Outputs<E> {
-    let Shape { batch, length, channels, state } = inputs.shape;
     let mut outputs = Outputs::zeros(inputs.shape);
+    let Shape { batch, length, channels, state } = inputs.shape;
     for row in 0..batch * channels {
         let (i, d) = (row / channels, row % channels);
         let h = &mut outputs.last[row * state..][..state];
         start(inputs, row, h);
         for t in i * length..(i + 1) * length {
-            let x = t * channels + d;
-            outputs.y[x] = step(inputs, t, d, h);
+            outputs.y[t * channels + d] = step(inputs, t, d, h);
         }
     }
     outputs
+}
+
+/// The same, sequences on threads.
+pub(super) fn scan_into<E: Element>(inputs: &Inputs<'_, E>, threads: usize, y: &mut [E::Real], last: &mut [E]) -> bool {
+    let Shape { batch, length, channels, state } = inputs.shape;
+    if batch == 0 {
+        return true;
+    }
+    let y: Vec<&mut [E::Real]> = match length {
+        0 => (0..batch).map(|_| <&mut [E::Real]>::default()).collect(),
+        _ => y.chunks_exact_mut(length * channels).collect(),
+    };
+    let jobs = y.into_iter().zip(last.chunks_exact_mut(channels * state)).enumerate().collect();
+    let good = on_threads(threads, jobs, |(i, (y, last)): (usize, (&mut [E::Real], &mut [E]))| {
+        (0..channels).for_each(|d| start(inputs, i * channels + d, &mut last[d * state..][..state]));
+        for (t, y) in y.chunks_exact_mut(channels).enumerate() {
+            for (d, (y, h)) in y.iter_mut().zip(last.chunks_exact_mut(state)).enumerate() {
+                *y = step(inputs, i * length + t, d, h);
+            }
+        }
+        y.iter().all(|y| y.is_finite()) && last.iter().all(|h| h.is_finite())
+    });
+    good.into_iter().all(|good| good) && inputs.check_values().is_ok()
 }
 
 /// The state that a sequence's channel begins with.
@@ -121,33 +147,116 @@ fn step_size<E: Element>(inputs: &Inputs<'_, E>, t: usize, d: usize) -> E::Real 
 }
 
 pub(super) fn backward<E: Element>(inputs: &Inputs<'_, E>, dy: &[E::Real], dlast: Option<&[E]>) -> Gradients<E> {
-    let Shape { batch, length, channels, state } = inputs.shape;
+    let shape = inputs.shape;
     let mut to = Gradients::zeros(inputs);
     // h₀ … h_L of one channel.
-    let mut states = vec![E::ZERO; (length + 1) * state];
-    let mut g = vec![E::ZERO; state];
-    for row in 0..batch * channels {
-        let (i, d) = (row / channels, row % channels);
-        let mut y = vec![E::Real::ZERO; length];
-        start(inputs, row, &mut states[..state]);
-        for t in 0..length {
-            let (before, after) = states[t * state..].split_at_mut(state);
-            after[..state].copy_from_slice(before);
-            y[t] = step(&Inputs { z: None, ..*inputs }, i * length + t, d, &mut after[..state]);
-        }
-        match dlast {
-            Some(dlast) => g.copy_from_slice(&dlast[row * state..][..state]),
-            None => g.fill(E::ZERO),
-        }
-        for t in (0..length).rev() {
-            let (before, after) = states[t * state..].split_at(state);
-            let x = (i * length + t) * channels + d;
-            let dy = through_gate(inputs, x, dy[x], y[t], &mut to);
-            step_back(inputs, (i * length + t, d), dy, [before, after], &mut g, &mut to);
-        }
-        to.initial[row * state..][..state].copy_from_slice(&g);
+    let mut states = vec![E::ZERO; (shape.length + 1) * shape.state];
+    for row in 0..shape.batch * shape.channels {
+        let mut g = last_slope(shape, dlast, row);
+        start(inputs, row, &mut states[..shape.state]);
+        stretch_back(inputs, dy, row, 0..shape.length, &mut states, &mut g, &mut to);
+        to.initial[row * shape.state..][..shape.state].copy_from_slice(&g);
     }
     to
+}
+
+/// The slope by one channel's last state.
+fn last_slope<E: Element>(shape: Shape, dlast: Option<&[E]>, row: usize) -> Vec<E> {
+    dlast.map_or_else(|| vec![E::ZERO; shape.state], |dlast| dlast[row * shape.state..][..shape.state].to_vec())
+}
+
+/// The same with one state kept per [`TILE`] times, sequences on threads.
+pub(super) fn backward_on_threads<E: Element>(
+    inputs: &Inputs<'_, E>,
+    dy: &[E::Real],
+    dlast: Option<&[E]>,
+    threads: usize,
+    to: &mut Gradients<E>,
+) -> Option<()> {
+    inputs.check_values().ok()?;
+    let jobs = (0..inputs.shape.batch).collect();
+    let parts = on_threads(threads, jobs, |batch: usize| sequence_back(inputs, dy, dlast, batch));
+    to.clear_sums();
+    let Shape { length, channels, state, .. } = inputs.shape;
+    for (i, part) in parts.into_iter().enumerate() {
+        to.u[i * length * channels..][..length * channels].copy_from_slice(&part.u);
+        to.delta[i * length * channels..][..length * channels].copy_from_slice(&part.delta);
+        to.b[i * length * state..][..length * state].copy_from_slice(&part.b);
+        to.c[i * length * state..][..length * state].copy_from_slice(&part.c);
+        to.initial[i * channels * state..][..channels * state].copy_from_slice(&part.initial);
+        if let (Some(to), Some(z)) = (&mut to.z, &part.z) {
+            to[i * length * channels..][..length * channels].copy_from_slice(z);
+        }
+        to.a.iter_mut().zip(&part.a).for_each(|(sum, &a)| *sum += a);
+        for (to, part) in [(&mut to.d, &part.d), (&mut to.delta_bias, &part.delta_bias)] {
+            if let (Some(to), Some(part)) = (to, part) {
+                to.iter_mut().zip(part).for_each(|(sum, &value)| *sum += value);
+            }
+        }
+    }
+    let real = [Some(&to.u), Some(&to.delta), to.z.as_ref()];
+    real.into_iter().flatten().all(|values| values.iter().all(|value| value.is_finite())).then_some(())
+}
+
+/// The gradients of one sequence.
+fn sequence_back<E: Element>(
+    inputs: &Inputs<'_, E>,
+    dy: &[E::Real],
+    dlast: Option<&[E]>,
+    batch: usize,
+) -> Gradients<E> {
+    let Shape { length, channels, state, .. } = inputs.shape;
+    let one = inputs.sequence(batch);
+    let dy = &dy[batch * length * channels..][..length * channels];
+    let dlast = dlast.map(|dlast| &dlast[batch * channels * state..][..channels * state]);
+    let mut to = Gradients::zeros(&one);
+    let mut kept = vec![E::ZERO; (length / TILE + 1) * state];
+    let mut states = vec![E::ZERO; (TILE + 1) * state];
+    for d in 0..channels {
+        let mut g = last_slope(one.shape, dlast, d);
+        let mut h = vec![E::ZERO; state];
+        start(&one, d, &mut h);
+        for t in 0..length {
+            if t % TILE == 0 {
+                kept[t / TILE * state..][..state].copy_from_slice(&h);
+            }
+            step(&one, t, d, &mut h);
+        }
+        for first in (0..length).step_by(TILE).rev() {
+            states[..state].copy_from_slice(&kept[first / TILE * state..][..state]);
+            stretch_back(&one, dy, d, first..length.min(first + TILE), &mut states, &mut g, &mut to);
+        }
+        to.initial[d * state..][..state].copy_from_slice(&g);
+    }
+    to
+}
+
+/// One channel through a stretch of times and back: `states` begins with the state before it, `g` comes as the slope by that
+/// after it and goes as that by the one before it.
+fn stretch_back<E: Element>(
+    inputs: &Inputs<'_, E>,
+    dy: &[E::Real],
+    row: usize,
+    times: Range<usize>,
+    states: &mut [E],
+    g: &mut [E],
+    to: &mut Gradients<E>,
+) {
+    let Shape { length, channels, state, .. } = inputs.shape;
+    let (i, d) = (row / channels, row % channels);
+    let mut y = vec![E::Real::ZERO; times.len()];
+    for (t, y) in y.iter_mut().enumerate() {
+        let (before, after) = states[t * state..].split_at_mut(state);
+        after[..state].copy_from_slice(before);
+        *y = step(&Inputs { z: None, ..*inputs }, i * length + times.start + t, d, &mut after[..state]);
+    }
+    for (t, y) in y.into_iter().enumerate().rev() {
+        let (before, after) = states[t * state..].split_at(state);
+        let time = i * length + times.start + t;
+        let x = time * channels + d;
+        let dy = through_gate(inputs, x, dy[x], y, to);
+        step_back(inputs, (time, d), dy, [before, after], g, to);
+    }
 }
 
 /// The slope by y before the gate, from that by what the gate let through; notes the slope by z.

@@ -1,0 +1,33 @@
+//! Jobs on threads.
+
+use std::sync::Mutex;
+
+/// More threads than this no machine has a use for, and few can start.
+const MOST: usize = 1024;
+
+/// `work` done on every job by at most so many threads, this one included; the results in the jobs' order.
+pub(crate) fn on_threads<J: Send, R: Send>(threads: usize, jobs: Vec<J>, work: impl Fn(J) -> R + Sync) -> Vec<R> {
+    let threads = threads.min(jobs.len()).min(MOST);
+    if threads <= 1 {
+        return jobs.into_iter().map(work).collect();
+    }
+    let queue = Mutex::new(jobs.into_iter().enumerate());
+    let next = || queue.lock().ok()?.next();
+    let worker = || {
+        let mut done = Vec::new();
+        while let Some((place, job)) = next() {
+            done.push((place, work(job)));
+        }
+        done
+    };
+    let mut done = std::thread::scope(|scope| {
+        // A thread that cannot start leaves its work to the others.
+        let start = |_| std::thread::Builder::new().spawn_scoped(scope, worker).ok();
+        let others: Vec<_> = (1..threads).filter_map(start).collect();
+        let mut done = worker();
+        done.extend(others.into_iter().filter_map(|thread| thread.join().ok()).flatten());
+        done
+    });
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, result)| result).collect()
+}

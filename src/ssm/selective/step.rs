@@ -1,0 +1,275 @@
+//! One time at a time: what a model that generates does, with a state of constant size.
+
+use multiversion::multiversion;
+use multiversion::target::target_cfg_f;
+
+use super::element::Element;
+use super::element::sealed::{Numbers, RealNumbers};
+use super::forward::ELSEWHERE;
+use super::inputs::{beyond, finite, fits};
+use super::lanes::{Lane, Lanes};
+use super::{Inputs, Shape};
+use crate::{Error, Result};
+
+/// The selective scan's recurrence for one time: what stays the same from one token (词元) to the next.
+///
+/// ```
+/// use mlnotes::ssm::selective::{Step, Token};
+///
+/// // One channel whose state halves in each step of length 1.
+/// let step = Step::new(1, 1, &[-2.0_f64.ln()])?;
+/// let mut state = step.start(1);
+/// let mut y = [0.0];
+/// for want in [1.0, 1.5, 1.75] {
+///     let token = Token { u: &[1.0], delta: &[1.0], b: &[1.0], c: &[1.0], z: None };
+///     step.advance(&mut state, token, &mut y)?;
+///     assert!((y[0] - want).abs() < 1e-15);
+/// }
+/// # Ok::<(), mlnotes::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Step<E: Element> {
+    channels: usize,
+    state: usize,
+    /// A as the arithmetic wants it.
+    a: Vec<E>,
+    d: Vec<E::Real>,
+    bias: Vec<E::Real>,
+    softplus: bool,
+}
+
+/// The states of every sequence and channel between two times; [`Step::start`] makes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State<E: Element> {
+    batch: usize,
+    h: Vec<E>,
+}
+
+/// What one time brings.
+#[derive(Clone, Copy, Debug)]
+pub struct Token<'a, E: Element> {
+    /// (batch, channels).
+    pub u: &'a [E::Real],
+    /// (batch, channels).
+    pub delta: &'a [E::Real],
+    /// (batch, state).
+    pub b: &'a [E],
+    /// (batch, state).
+    pub c: &'a [E],
+    /// The gate, (batch, channels).
+    pub z: Option<&'a [E::Real]>,
+}
+
+impl<E: Element> Step<E> {
+    /// With A, (channels, state).
+    ///
+    /// # Errors
+    /// As [`Inputs::new`].
+    pub fn new(channels: usize, state: usize, a: &[E]) -> Result<Self> {
+        Inputs::new(Shape { batch: 0, length: 0, channels, state }, &[], &[], a, &[], &[])?;
+        let mut prepared = vec![E::ZERO; padded::<E>(channels) * state];
+        gather(a, state, E::LANES, &mut prepared);
+        prepared.iter_mut().for_each(|a| *a = E::prepared(*a));
+        let zeros = || vec![E::Real::ZERO; padded::<E>(channels)];
+        Ok(Self { channels, state, a: prepared, d: zeros(), bias: zeros(), softplus: false })
+    }
+
+    /// Adds D u to y; `d` is (channels).
+    ///
+    /// # Errors
+    /// Another length; an entry that is not finite.
+    pub fn d(mut self, d: &[E::Real]) -> Result<Self> {
+        fits("d", d.len(), &[self.channels])?;
+        finite("d", d, &[self.channels])?;
+        self.d[..self.channels].copy_from_slice(d);
+        Ok(self)
+    }
+
+    /// Adds a bias to Δ, before softplus; `bias` is (channels).
+    ///
+    /// # Errors
+    /// Another length; an entry that is not finite.
+    pub fn delta_bias(mut self, bias: &[E::Real]) -> Result<Self> {
+        fits("delta_bias", bias.len(), &[self.channels])?;
+        finite("delta_bias", bias, &[self.channels])?;
+        self.bias[..self.channels].copy_from_slice(bias);
+        Ok(self)
+    }
+
+    /// Whether Δ = softplus(delta + bias).
+    pub fn softplus(mut self, softplus: bool) -> Self {
+        self.softplus = softplus;
+        self
+    }
+
+    /// States of 0 for so many sequences.
+    pub fn start(&self, batch: usize) -> State<E> {
+        State { batch, h: vec![E::ZERO; batch * self.a.len()] }
+    }
+
+    /// The given states, (batch, channels, state): what a scan gave as its last.
+    ///
+    /// # Errors
+    /// Another length; an entry that is not finite.
+    pub fn start_from(&self, batch: usize, states: &[E]) -> Result<State<E>> {
+        let mut state = self.start(batch);
+        fits("states", states.len(), &[batch, self.channels, self.state])?;
+        finite("states", states, &[batch, self.channels, self.state])?;
+        let rows = states.chunks_exact(self.channels * self.state);
+        for (from, to) in rows.zip(state.h.chunks_exact_mut(self.a.len())) {
+            gather(from, self.state, E::LANES, to);
+        }
+        Ok(state)
+    }
+
+    /// The states, (batch, channels, state).
+    pub fn states(&self, state: &State<E>) -> Vec<E> {
+        let mut states = vec![E::ZERO; state.batch * self.channels * self.state];
+        let rows = states.chunks_exact_mut(self.channels * self.state);
+        for (from, to) in state.h.chunks_exact(self.a.len()).zip(rows) {
+            for (channel, row) in to.chunks_exact_mut(self.state).enumerate() {
+                let block = &from[channel / E::LANES * E::LANES * self.state..];
+                row.iter_mut().enumerate().for_each(|(n, to)| *to = block[n * E::LANES + channel % E::LANES]);
+            }
+        }
+        states
+    }
+
+    /// One time: moves the states on and fills `y`, (batch, channels). Allocates nothing; one thread.
+    ///
+    /// # Errors
+    /// A slice of another length, a state of another step; an input that is not finite, a Δ below 0, a result that its
+    /// type cannot hold: then the state is of no more use.
+    pub fn advance(&self, state: &mut State<E>, token: Token<'_, E>, y: &mut [E::Real]) -> Result<()> {
+        let (batch, channels) = (state.batch, self.channels);
+        fits("state", state.h.len(), &[batch, self.a.len()])?;
+        fits("u", token.u.len(), &[batch, channels])?;
+        fits("delta", token.delta.len(), &[batch, channels])?;
+        fits("b", token.b.len(), &[batch, self.state])?;
+        fits("c", token.c.len(), &[batch, self.state])?;
+        fits("y", y.len(), &[batch, channels])?;
+        token.z.map_or(Ok(()), |z| fits("z", z.len(), &[batch, channels]))?;
+        let mut good = true;
+        for i in 0..batch {
+            let wide = i * channels..(i + 1) * channels;
+            let narrow = i * self.state..(i + 1) * self.state;
+            let one = Token {
+                u: &token.u[wide.clone()],
+                delta: &token.delta[wide.clone()],
+                b: &token.b[narrow.clone()],
+                c: &token.c[narrow],
+                z: token.z.map(|z| &z[wide.clone()]),
+            };
+            good &= E::advance(self, &mut state.h[i * self.a.len()..][..self.a.len()], one, &mut y[wide]);
+        }
+        if good { Ok(()) } else { Err(self.cause(batch, token)) }
+    }
+
+    /// What was wrong with a token.
+    fn cause(&self, batch: usize, token: Token<'_, E>) -> Error {
+        let wide = [batch, self.channels];
+        let checks = [
+            finite("u", token.u, &wide),
+            finite("delta", token.delta, &wide),
+            finite("b", token.b, &[batch, self.state]),
+            finite("c", token.c, &[batch, self.state]),
+            token.z.map_or(Ok(()), |z| finite("z", z, &wide)),
+        ];
+        if let Some(error) = checks.into_iter().find_map(Result::err) {
+            return error;
+        }
+        let raw = |place: usize| token.delta[place] + self.bias[place % self.channels];
+        match (0..token.delta.len()).find(|&place| raw(place).into() < 0.0) {
+            Some(place) if !self.softplus => {
+                let value: f64 = raw(place).into();
+                super::inputs::negative(value, &[place / self.channels, place % self.channels])
+            }
+            _ => beyond("the state"),
+        }
+    }
+}
+
+fn padded<E: Element>(channels: usize) -> usize {
+    channels.div_ceil(E::LANES) * E::LANES
+}
+
+/// (channels, N) to (blocks, N, lanes).
+fn gather<E: Copy>(from: &[E], n: usize, lanes: usize, to: &mut [E]) {
+    for (channel, row) in from.chunks_exact(n).enumerate() {
+        let block = &mut to[channel / lanes * lanes * n..];
+        row.iter().enumerate().for_each(|(n, &value)| block[n * lanes + channel % lanes] = value);
+    }
+}
+
+/// For any kind of number, as the equation is written.
+pub(super) fn advance_plain<E: Element>(step: &Step<E>, h: &mut [E], token: Token<'_, E>, y: &mut [E::Real]) -> bool {
+    let n = step.state;
+    let mut good = true;
+    for (d, (y, h)) in y.iter_mut().zip(h.chunks_exact_mut(n)).enumerate() {
+        let raw = token.delta[d] + step.bias[d];
+        let delta = if step.softplus { raw.softplus() } else { raw };
+        good &= raw.is_finite() && delta.into() >= 0.0;
+        *y = step.d[d] * token.u[d];
+        for (i, h) in h.iter_mut().enumerate() {
+            *h = (E::of(delta) * step.a[d * n + i]).exp() * *h + E::of(delta * token.u[d]) * token.b[i];
+            *y += E::TIMES * (token.c[i] * *h).real();
+            good &= h.is_finite();
+        }
+        if let Some(z) = token.z {
+            *y = *y * z[d] * z[d].logistic();
+        }
+        good &= y.is_finite();
+    }
+    good
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
+pub(super) fn advance_f32(step: &Step<f32>, h: &mut [f32], token: Token<'_, f32>, y: &mut [f32]) -> bool {
+    if target_cfg_f!(target_feature = "fma") {
+        advance::<f32, 16, true>(step, h, token, y)
+    } else {
+        advance::<f32, 16, ELSEWHERE>(step, h, token, y)
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
+pub(super) fn advance_f64(step: &Step<f64>, h: &mut [f64], token: Token<'_, f64>, y: &mut [f64]) -> bool {
+    if target_cfg_f!(target_feature = "fma") {
+        advance::<f64, 8, true>(step, h, token, y)
+    } else {
+        advance::<f64, 8, ELSEWHERE>(step, h, token, y)
+    }
+}
+
+#[inline(always)]
+fn advance<T: Lane, const W: usize, const FUSED: bool>(
+    step: &Step<T>,
+    h: &mut [T],
+    token: Token<'_, T>,
+    y: &mut [T],
+) -> bool {
+    let mut trouble = Lanes::<T, W>::ZERO;
+    let blocks = h.chunks_exact_mut(W * step.state).zip(step.a.chunks_exact(W * step.state));
+    for (k, ((h, a), y)) in blocks.zip(y.chunks_mut(W)).enumerate() {
+        let columns = k * W..k * W + y.len();
+        let (raw, u) = (Lanes::load(&token.delta[columns.clone()]), Lanes::load(&token.u[columns.clone()]));
+        let raw = raw.plus(Lanes::load(&step.bias[k * W..]));
+        let delta = if step.softplus { raw.map(|raw| raw.soft_plus::<FUSED>()) } else { raw };
+        trouble = trouble.plus(raw.zip(delta, |raw, delta| if delta < T::ZERO { T::NAN } else { raw - raw }));
+        let drive = delta.times(u);
+        let mut sum = u.times(Lanes::load(&step.d[k * W..]));
+        let entries = h.as_chunks_mut::<W>().0.iter_mut().zip(a.as_chunks::<W>().0);
+        for ((h, a), (&b, &c)) in entries.zip(token.b.iter().zip(token.c)) {
+            let decay = delta.times(Lanes(*a)).map(T::exp2::<FUSED>);
+            let now = decay.fma::<FUSED>(Lanes(*h), drive.times(Lanes::splat(b)));
+            sum = Lanes::splat(c).fma::<FUSED>(now, sum);
+            *h = now.0;
+        }
+        if let Some(z) = token.z {
+            sum = sum.times(Lanes::load(&z[columns]).map(|z| z * z.sigma::<FUSED>()));
+        }
+        trouble = trouble.plus(sum.map(|y| y - y));
+        sum.store(y);
+    }
+    trouble.is_finite()
+}
