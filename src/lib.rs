@@ -19,6 +19,7 @@
 //! | [`mixture`], [`em`], [`gaussian`] | k-means, Gaussian mixtures, missing entries, a driver for any EM | 05 | F2 L669-857, F3 L1611 | all partitions enumerated, slopes at the maximum, scikit-learn, SciPy | |
 //! | [`variational`] | the ELBO and coordinate ascent; mean field on discrete models, Bayesian Gaussian mixtures, latent Dirichlet allocation, black-box inference | 06 | F2 L857, L909-980 | everything enumerated, conjugate evidence, quadrature, scikit-learn, NumPyro, SciPy | Dirichlet processes, normalising flows |
 //! | [`ssm`] | linear-Gaussian states: Kalman filter, smoother, square roots, steady state, EM | 07 | F0 L165 | one joint Gaussian of all times, statsmodels, filterpy, pykalman | matrices that change with time, non-linear models |
+//! | [`ssm::scan`], [`ssm::selective`] | prefix sums and associative scans; the selective scan, its gradients, one step at a time | | F0 L525-651, F2 L128-201 | sums written out, counted costs, finite differences, convolutions, torch | B̄ by zero-order hold, B and C per channel |
 //! | [`expfam`] | exponential families: η, T, A, entropy, KL, maximum likelihood; conjugate priors | 06 | F2 L677, L859-944 | sums and quadrature over all x, finite differences, SciPy | sampling, other families |
 //! | [`glm`] | generalised linear models by IRLS | 06 | F2 L863 | the likelihood's own derivatives, all small separations, statsmodels, scikit-learn | other links, L1 |
 //! | [`bayes`] | naive Bayes: Gaussian, categorical, Bernoulli, multinomial | 06 | F2 L886 | Bayes' rule multiplied out, scikit-learn | |

@@ -1,8 +1,9 @@
 //! Our side of `benches/peers/run`: a process that computes what it is told on standard input.
 //!
-//! Commands, one a line: `answer <topic> <workload>` prints the result's numbers on one line; `time <topic> <workload>
-//! <count>` runs it that often and prints the mean in milliseconds. `cargo bench` alone only lists the workloads.
+//! Commands, one a line: `answer <topic> <workload> <threads>` prints the result's numbers on one line; `time <topic>
+//! <workload> <threads> <count>` runs it that often and prints the mean in milliseconds. `cargo bench` alone only lists the workloads.
 
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::io::BufRead;
 use std::time::Instant;
@@ -13,12 +14,15 @@ use mlnotes::hmm::{BaumWelch, Categorical, Chain, Gaussian, Hmm};
 use mlnotes::mixture::{GaussianEm, GaussianMixture};
 use mlnotes::prelude::*;
 use mlnotes::ssm::kalman::Kalman;
+use mlnotes::ssm::selective::{
+    Gradients, Inputs, Shape, Step, Token, selective_scan_backward_into, selective_scan_into,
+};
 use mlnotes::variational::lda::{Corpus, Lda};
 
 /// One workload: the data made ready once, then the part that is timed.
 type Workload = Box<dyn Fn() -> Result<Vec<f64>>>;
 
-const WORKLOADS: [(&str, &str); 12] = [
+const WORKLOADS: [(&str, &str); 19] = [
     ("perceptron", "iris_20_epochs"),
     ("mlp", "iris_50_epochs"),
     ("hmm", "learn_categorical"),
@@ -31,9 +35,16 @@ const WORKLOADS: [(&str, &str); 12] = [
     ("kalman", "tracking"),
     ("lda", "batch_2k_5k_20"),
     ("lda", "online_2k_5k_20"),
+    ("selective", "forward_1_2048_256"),
+    ("selective", "forward_4_1024_256"),
+    ("selective", "forward_448_12_128"),
+    ("selective", "train_1_2048_256"),
+    ("selective", "train_4_1024_256"),
+    ("selective", "train_448_12_128"),
+    ("selective", "step_1536"),
 ];
 
-fn workload(topic: &str, name: &str) -> Result<Option<Workload>> {
+fn workload(topic: &str, name: &str, threads: usize) -> Result<Option<Workload>> {
     Ok(match (topic, name) {
         ("perceptron", "iris_20_epochs") => Some(perceptron()?),
         ("mlp", "iris_50_epochs") => Some(mlp()?),
@@ -47,6 +58,13 @@ fn workload(topic: &str, name: &str) -> Result<Option<Workload>> {
         ("kalman", "tracking") => Some(kalman(Kalman::constant_velocity(1.0, 0.1, 1.0, [0.0; 4], 10.0)?)?),
         ("lda", "batch_2k_5k_20") => Some(lda(false)?),
         ("lda", "online_2k_5k_20") => Some(lda(true)?),
+        ("selective", "forward_1_2048_256") => Some(Scan::new(1, 2048, 256).forward(threads)),
+        ("selective", "forward_4_1024_256") => Some(Scan::new(4, 1024, 256).forward(threads)),
+        ("selective", "forward_448_12_128") => Some(Scan::new(448, 12, 128).forward(threads)),
+        ("selective", "train_1_2048_256") => Some(Scan::new(1, 2048, 256).train(threads)?),
+        ("selective", "train_4_1024_256") => Some(Scan::new(4, 1024, 256).train(threads)?),
+        ("selective", "train_448_12_128") => Some(Scan::new(448, 12, 128).train(threads)?),
+        ("selective", "step_1536") => Some(Scan::new(1, 1, 1536).step()?),
         _ => None,
     })
 }
@@ -180,6 +198,76 @@ fn lda(online: bool) -> Result<Workload> {
     }))
 }
 
+/// A selective scan in f32 with 16 states, softplus, D and gate.
+struct Scan {
+    shape: Shape,
+    u: Vec<f32>,
+    delta: Vec<f32>,
+    z: Vec<f32>,
+    a: Vec<f32>,
+    b: Vec<f32>,
+    c: Vec<f32>,
+    d: Vec<f32>,
+}
+
+impl Scan {
+    fn new(batch: usize, length: usize, channels: usize) -> Self {
+        let shape = Shape { batch, length, channels, state: 16 };
+        let mut random = RandomState::new(1);
+        let mut draw = |n: usize| -> Vec<f32> { (0..n).map(|_| random.normal() as f32).collect() };
+        let (sequence, projection) = (batch * length * channels, batch * length * shape.state);
+        let (u, delta, z) = (draw(sequence), draw(sequence), draw(sequence));
+        let a = draw(channels * shape.state).iter().map(|a| -a.exp()).collect();
+        let (b, c, d) = (draw(projection), draw(projection), draw(channels));
+        Self { shape, u, delta, z, a, b, c, d }
+    }
+
+    fn inputs(&self) -> Result<Inputs<'_, f32>> {
+        let inputs = Inputs::new(self.shape, &self.u, &self.delta, &self.a, &self.b, &self.c)?;
+        Ok(inputs.d(&self.d)?.z(&self.z)?.softplus(true))
+    }
+
+    fn forward(self, threads: usize) -> Workload {
+        let outputs = (vec![0.0; self.u.len()], vec![0.0; self.shape.batch * self.a.len()]);
+        let outputs = RefCell::new(outputs);
+        Box::new(move || {
+            let (y, last) = &mut *outputs.borrow_mut();
+            selective_scan_into(&black_box(&self).inputs()?, threads, y, last)?;
+            Ok(some(y))
+        })
+    }
+
+    fn train(self, threads: usize) -> Result<Workload> {
+        let outputs = (vec![0.0; self.u.len()], vec![0.0; self.shape.batch * self.a.len()]);
+        let room = RefCell::new((outputs, Gradients::zeros(&self.inputs()?)));
+        let slope = vec![1.0; self.u.len()];
+        Ok(Box::new(move || {
+            let ((y, last), to) = &mut *room.borrow_mut();
+            let inputs = black_box(&self).inputs()?;
+            selective_scan_into(&inputs, threads, y, last)?;
+            selective_scan_backward_into(&inputs, &slope, None, threads, to)?;
+            let (d, z) = (to.d.as_deref().unwrap_or_default(), to.z.as_deref().unwrap_or_default());
+            Ok([&to.u, &to.delta, &to.a, &to.b, &to.c, d, z].into_iter().flat_map(some).collect())
+        }))
+    }
+
+    fn step(self) -> Result<Workload> {
+        let step = Step::new(self.shape.channels, self.shape.state, &self.a)?.d(&self.d)?.softplus(true);
+        let room = RefCell::new((step.start(1), vec![0.0; self.u.len()]));
+        Ok(Box::new(move || {
+            let (state, y) = &mut *room.borrow_mut();
+            let token = Token { u: &self.u, delta: &self.delta, b: &self.b, c: &self.c, z: Some(&self.z) };
+            step.advance(state, black_box(token), y)?;
+            Ok(some(y))
+        }))
+    }
+}
+
+/// A few entries; asinh, so that a tolerance is a relative one.
+fn some(values: &[f32]) -> Vec<f64> {
+    values.iter().step_by(997).map(|&value| f64::from(value).asinh()).collect()
+}
+
 fn main() -> Result<()> {
     if !std::env::args().any(|argument| argument == "--serve") {
         for (topic, name) in WORKLOADS {
@@ -193,7 +281,8 @@ fn main() -> Result<()> {
             [command, topic, name, ..] => (command, topic, name),
             _ => continue,
         };
-        let Some(run) = workload(topic, name)? else {
+        let number = |place: usize| words.get(place).and_then(|word| word.parse().ok()).unwrap_or(1).max(1);
+        let Some(run) = workload(topic, name, number(3))? else {
             println!("error no workload {topic} {name}");
             continue;
         };
@@ -201,12 +290,12 @@ fn main() -> Result<()> {
             let numbers: Vec<String> = run()?.iter().map(|number| format!("{number:?}")).collect();
             println!("{}", numbers.join(" "));
         } else {
-            let count: u32 = words.get(3).and_then(|count| count.parse().ok()).unwrap_or(1).max(1);
+            let count = number(4);
             let start = Instant::now();
             for _ in 0..count {
                 black_box(run()?);
             }
-            println!("{}", start.elapsed().as_secs_f64() * 1e3 / f64::from(count));
+            println!("{}", start.elapsed().as_secs_f64() * 1e3 / count as f64);
         }
     }
     Ok(())

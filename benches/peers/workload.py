@@ -12,3 +12,4 @@ class Workload:
     target: float  # the least ratio peer_ms / ours_ms to be content with
     tolerance: float  # the largest difference between the two results
     make: Callable[[], Callable[[], list]]  # prepares the data and returns the timed part, which returns the result
+    threads: int = 1  # of each side

@@ -206,7 +206,7 @@ pub fn blocked<O: Operator>(
     validate::at_least_one("block", block)?;
     validate::at_least_one("threads", threads)?;
     let (items, mut out) = split(operator, items, extent);
-    let scanned = on_threads(threads, items.chunks(block).collect(), |items: &[O::Item]| {
+    let scanned = on_threads(threads, items.chunks(block).collect(), |items: &[O::Item], _: &mut ()| {
         let mut counter = Counter { operator, work: 0 };
         (counter.sequential(&nodes(items)), counter.work)
     });
@@ -217,12 +217,13 @@ pub fn blocked<O: Operator>(
     let before = counter.sequential(&aggregates[..aggregates.len().saturating_sub(1)]);
     work += counter.work;
     let jobs = scanned.into_iter().enumerate().map(|(i, (nodes, _))| (i.checked_sub(1).map(|i| &before[i]), nodes));
-    let joined = on_threads(threads, jobs.collect(), |(before, nodes): (Option<&Node<O::Item>>, Nodes<O>)| {
-        let mut counter = Counter { operator, work: 0 };
-        let Some(before) = before else { return (nodes, 0) };
-        let joined: Nodes<O> = nodes.iter().map(|node| counter.join(before, node)).collect();
-        (joined, counter.work)
-    });
+    let joined =
+        on_threads(threads, jobs.collect(), |(before, nodes): (Option<&Node<O::Item>>, Nodes<O>), _: &mut ()| {
+            let mut counter = Counter { operator, work: 0 };
+            let Some(before) = before else { return (nodes, 0) };
+            let joined: Nodes<O> = nodes.iter().map(|node| counter.join(before, node)).collect();
+            (joined, counter.work)
+        });
     for (nodes, more) in joined {
         out.extend(nodes);
         work += more;

@@ -5,18 +5,24 @@ use std::sync::Mutex;
 /// More threads than this no machine has a use for, and few can start.
 const MOST: usize = 1024;
 
-/// `work` done on every job by at most so many threads, this one included; the results in the jobs' order.
-pub(crate) fn on_threads<J: Send, R: Send>(threads: usize, jobs: Vec<J>, work: impl Fn(J) -> R + Sync) -> Vec<R> {
+/// `work` done on every job by at most so many threads, this one included; the results in the jobs' order. Each thread has a
+/// `Room` of its own, which goes from one job to the next.
+pub(crate) fn on_threads<J: Send, R: Send, Room: Default>(
+    threads: usize,
+    jobs: Vec<J>,
+    work: impl Fn(J, &mut Room) -> R + Sync,
+) -> Vec<R> {
     let threads = threads.min(jobs.len()).min(MOST);
     if threads <= 1 {
-        return jobs.into_iter().map(work).collect();
+        let mut room = Room::default();
+        return jobs.into_iter().map(|job| work(job, &mut room)).collect();
     }
     let queue = Mutex::new(jobs.into_iter().enumerate());
     let next = || queue.lock().ok()?.next();
     let worker = || {
-        let mut done = Vec::new();
+        let (mut room, mut done) = (Room::default(), Vec::new());
         while let Some((place, job)) = next() {
-            done.push((place, work(job)));
+            done.push((place, work(job, &mut room)));
         }
         done
     };

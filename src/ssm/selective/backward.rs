@@ -46,7 +46,7 @@ pub(super) fn backward<T: Lane, const W: usize>(
     dy: &[T],
     dlast: Option<&[T]>,
     threads: usize,
-    run: fn(Job<'_, '_, T>) -> Sums<T>,
+    run: fn(Job<'_, '_, T>, &mut Room<T, W>) -> Sums<T>,
     to: &mut Gradients<T>,
 ) -> Option<()> {
     let Shape { batch, length, channels, state } = inputs.shape;
@@ -82,17 +82,26 @@ fn add<T: Lane>(sums: &mut [T], values: &[T]) {
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
-pub(super) fn run_f32(job: Job<'_, '_, f32>) -> Sums<f32> {
-    if target_cfg_f!(target_feature = "fma") { part::<f32, 16, true>(job) } else { part::<f32, 16, ELSEWHERE>(job) }
+pub(super) fn run_f32(job: Job<'_, '_, f32>, room: &mut Room<f32, 16>) -> Sums<f32> {
+    if target_cfg_f!(target_feature = "fma") {
+        part::<f32, 16, true>(job, room)
+    } else {
+        part::<f32, 16, ELSEWHERE>(job, room)
+    }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
-pub(super) fn run_f64(job: Job<'_, '_, f64>) -> Sums<f64> {
-    if target_cfg_f!(target_feature = "fma") { part::<f64, 8, true>(job) } else { part::<f64, 8, ELSEWHERE>(job) }
+pub(super) fn run_f64(job: Job<'_, '_, f64>, room: &mut Room<f64, 8>) -> Sums<f64> {
+    if target_cfg_f!(target_feature = "fma") {
+        part::<f64, 8, true>(job, room)
+    } else {
+        part::<f64, 8, ELSEWHERE>(job, room)
+    }
 }
 
 /// What one tile of all blocks is worked on with.
-struct Room<T, const W: usize> {
+#[derive(Default)]
+pub(super) struct Room<T, const W: usize> {
     tile: Tile<T, W>,
     /// exp(Δ A) and h after each time of one block, (N, times).
     decay: Vec<Times<T, W>>,
@@ -110,26 +119,25 @@ struct Room<T, const W: usize> {
     by_u: Vec<Times<T, W>>,
     by_raw: Vec<Times<T, W>>,
     by_z: Vec<Times<T, W>>,
-    trouble: Lanes<T, W>,
+    /// The states before each tile, (tiles, blocks, N).
+    kept: Vec<Lanes<T, W>>,
 }
 
 impl<T: Lane, const W: usize> Room<T, W> {
-    fn new(blocks: usize, n: usize) -> Self {
-        let (times, lanes) = (|length| vec![[Lanes::ZERO; TILE]; length], |length| vec![Lanes::ZERO; length]);
-        Self {
-            tile: Tile::new(blocks),
-            decay: times(n),
-            h: times(n),
-            b: times(n),
-            c: times(n),
-            g: lanes(blocks * n),
-            a: lanes(blocks * n),
-            d: lanes(blocks),
-            bias: lanes(blocks),
-            by_u: times(blocks),
-            by_raw: times(blocks),
-            by_z: times(blocks),
-            trouble: Lanes::ZERO,
+    /// For a part: sums of 0, the rest as it comes.
+    fn fit(&mut self, blocks: usize, n: usize, tiles: usize) {
+        self.tile.fit(blocks);
+        for times in [&mut self.decay, &mut self.h, &mut self.b, &mut self.c] {
+            times.resize(n, [Lanes::ZERO; TILE]);
+        }
+        for times in [&mut self.by_u, &mut self.by_raw, &mut self.by_z] {
+            times.resize(blocks, [Lanes::ZERO; TILE]);
+        }
+        self.g.resize(blocks * n, Lanes::ZERO);
+        self.kept.resize(tiles.max(1) * blocks * n, Lanes::ZERO);
+        for (sums, length) in [(&mut self.a, blocks * n), (&mut self.d, blocks), (&mut self.bias, blocks)] {
+            sums.clear();
+            sums.resize(length, Lanes::ZERO);
         }
     }
 }
@@ -142,7 +150,7 @@ struct Place {
 }
 
 #[inline(always)]
-fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>) -> Sums<T> {
+fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>, room: &mut Room<T, W>) -> Sums<T> {
     let group = Group::<T, W>::new(&job.inputs, job.part.channels.clone());
     let Shape { length, channels, state, .. } = job.inputs.shape;
     let projection = job.part.batch.len() * length * state;
@@ -155,27 +163,26 @@ fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>) -> 
         part: job.part.clone(),
         good: true,
     };
-    let mut room = Room::<T, W>::new(group.blocks(), state);
-    let mut kept = vec![Lanes::ZERO; length.div_ceil(TILE).max(1) * room.g.len()];
+    room.fit(group.blocks(), state, length.div_ceil(TILE));
+    let mut trouble = Lanes::ZERO;
     for (i, batch) in job.part.batch.clone().enumerate() {
-        keep::<T, W, FUSED>(&group, batch, &mut room, &mut kept);
+        keep::<T, W, FUSED>(&group, batch, room, &mut trouble);
         match job.dlast {
             Some(dlast) => group.gather(&dlast[(batch * channels + group.channels.start) * state..], &mut room.g),
             None => room.g.fill(Lanes::ZERO),
         }
         for start in (0..length).step_by(TILE).rev() {
             let place = Place { first: batch * length + start, steps: TILE.min(length - start) };
-            group.load::<FUSED>(place.first, place.steps, &mut room.tile, &mut room.trouble);
-            let before = &kept[start / TILE * room.g.len()..][..room.g.len()];
+            group.load::<FUSED>(place.first, place.steps, &mut room.tile, &mut trouble);
             room.b.iter_mut().chain(&mut room.c).for_each(|times| *times = [Lanes::ZERO; TILE]);
             for k in 0..group.blocks() {
-                block::<T, W, FUSED>(&group, k, place, before, job.dy, &mut room);
+                block::<T, W, FUSED>(&group, k, place, start / TILE, job.dy, room);
             }
             let times = s![i, start..start + place.steps, ..];
-            write(&room.by_u, job.u.slice_mut(times), &mut room.trouble);
-            write(&room.by_raw, job.delta.slice_mut(times), &mut room.trouble);
+            write(&room.by_u, job.u.slice_mut(times), &mut trouble);
+            write(&room.by_raw, job.delta.slice_mut(times), &mut trouble);
             if let Some(z) = &mut job.z {
-                write(&room.by_z, z.slice_mut(times), &mut room.trouble);
+                write(&room.by_z, z.slice_mut(times), &mut trouble);
             }
             let rows = (i * length + start) * state..(i * length + start + place.steps) * state;
             sum_lanes(&room.b, &mut sums.b[rows.clone()]);
@@ -191,7 +198,7 @@ fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>) -> 
         from_d.store(d);
         from_bias.store(bias);
     }
-    sums.good = room.trouble.is_finite();
+    sums.good = trouble.saw_none();
     sums
 }
 
@@ -201,15 +208,15 @@ fn keep<T: Lane, const W: usize, const FUSED: bool>(
     group: &Group<'_, T, W>,
     batch: usize,
     room: &mut Room<T, W>,
-    kept: &mut [Lanes<T, W>],
+    trouble: &mut Lanes<T, W>,
 ) {
     let Shape { length, state, .. } = group.inputs.shape;
     let size = room.g.len();
-    group.start(batch, &mut kept[..size]);
+    group.start(batch, &mut room.kept[..size]);
     for (i, start) in (0..length.saturating_sub(TILE)).step_by(TILE).enumerate() {
         let first = batch * length + start;
-        group.load::<FUSED>(first, TILE, &mut room.tile, &mut room.trouble);
-        let (before, after) = kept[i * size..].split_at_mut(size);
+        group.load::<FUSED>(first, TILE, &mut room.tile, trouble);
+        let (before, after) = room.kept[i * size..].split_at_mut(size);
         after[..size].copy_from_slice(before);
         let (b, c) = (&group.inputs.b[first * state..], &group.inputs.c[first * state..]);
         let (b, c) = (&b[..TILE * state], &c[..TILE * state]);
@@ -226,14 +233,14 @@ fn block<T: Lane, const W: usize, const FUSED: bool>(
     group: &Group<'_, T, W>,
     k: usize,
     place: Place,
-    before: &[Lanes<T, W>],
+    tile: usize,
     dy: &[T],
     room: &mut Room<T, W>,
 ) {
     let n = group.inputs.shape.state;
     let (b, c) = (&group.inputs.b[place.first * n..], &group.inputs.c[place.first * n..]);
     let [b, c] = [b, c].map(|values| &values[..place.steps * n]);
-    let before = &before[k * n..][..n];
+    let before = &room.kept[(tile * group.blocks() + k) * n..][..n];
     let a = &group.a[k * n..][..n];
     let (delta, drive, y) = (&room.tile.delta[k], &room.tile.drive[k], &mut room.tile.y[k]);
     for (j, (decay, h)) in room.decay.iter_mut().zip(&mut room.h).enumerate() {
@@ -278,7 +285,7 @@ fn block<T: Lane, const W: usize, const FUSED: bool>(
 fn write<T: Lane, const W: usize>(from: &[Times<T, W>], mut to: ArrayViewMut2<'_, T>, trouble: &mut Lanes<T, W>) {
     for (t, row) in to.outer_iter_mut().enumerate() {
         for (from, to) in from.iter().zip(row.into_slice().unwrap_or_default().chunks_mut(W)) {
-            *trouble = trouble.plus(from[t].map(|value| value - value));
+            trouble.watch(from[t]);
             from[t].store(to);
         }
     }

@@ -18,7 +18,7 @@ pub(super) mod sealed {
 
     /// What the plain forms compute with, and which code runs for a kind.
     pub trait Numbers:
-        Copy + Debug + PartialEq + Send + Sync + 'static + Add<Output = Self> + Mul<Output = Self> + AddAssign
+        Copy + Debug + Default + PartialEq + Send + Sync + 'static + Add<Output = Self> + Mul<Output = Self> + AddAssign
     {
         /// What u, Δ, z, D and y are made of.
         type Real: RealNumbers;

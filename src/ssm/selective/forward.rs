@@ -18,13 +18,21 @@ pub(super) struct Job<'i, 'o, T: Lane> {
     pub(super) last: ArrayViewMut3<'o, T>,
 }
 
+/// What a thread needs for its parts.
+#[derive(Default)]
+pub(super) struct Room<T, const W: usize> {
+    tile: Tile<T, W>,
+    /// (blocks, N).
+    h: Vec<Lanes<T, W>>,
+}
+
 /// Fills `y` and `last`; `false` where an input or a result is not finite, or a Δ below 0.
 pub(super) fn forward<T: Lane, const W: usize>(
     inputs: &Inputs<'_, T>,
     threads: usize,
     y: &mut [T],
     last: &mut [T],
-    run: fn(Job<'_, '_, T>) -> bool,
+    run: fn(Job<'_, '_, T>, &mut Room<T, W>) -> bool,
 ) -> bool {
     let Shape { batch, length, channels, state } = inputs.shape;
     let cut = Cut::new(inputs.shape, W, threads);
@@ -41,43 +49,52 @@ pub(super) fn forward<T: Lane, const W: usize>(
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
-pub(super) fn run_f32(job: Job<'_, '_, f32>) -> bool {
-    if target_cfg_f!(target_feature = "fma") { part::<f32, 16, true>(job) } else { part::<f32, 16, ELSEWHERE>(job) }
+pub(super) fn run_f32(job: Job<'_, '_, f32>, room: &mut Room<f32, 16>) -> bool {
+    if target_cfg_f!(target_feature = "fma") {
+        part::<f32, 16, true>(job, room)
+    } else {
+        part::<f32, 16, ELSEWHERE>(job, room)
+    }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
-pub(super) fn run_f64(job: Job<'_, '_, f64>) -> bool {
-    if target_cfg_f!(target_feature = "fma") { part::<f64, 8, true>(job) } else { part::<f64, 8, ELSEWHERE>(job) }
+pub(super) fn run_f64(job: Job<'_, '_, f64>, room: &mut Room<f64, 8>) -> bool {
+    if target_cfg_f!(target_feature = "fma") {
+        part::<f64, 8, true>(job, room)
+    } else {
+        part::<f64, 8, ELSEWHERE>(job, room)
+    }
 }
 
 /// Whether every processor of this kind multiplies and adds in one instruction.
 pub(super) const ELSEWHERE: bool = cfg!(target_arch = "aarch64");
 
 #[inline(always)]
-fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>) -> bool {
+fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>, room: &mut Room<T, W>) -> bool {
     let group = Group::<T, W>::new(&job.inputs, job.part.channels.clone());
     let Shape { length, state, .. } = job.inputs.shape;
-    let mut tile = Tile::new(group.blocks());
-    let mut h = vec![Lanes::ZERO; group.blocks() * state];
+    let Room { tile, h } = room;
+    tile.fit(group.blocks());
+    h.resize(group.blocks() * state, Lanes::ZERO);
     let mut trouble = Lanes::ZERO;
     let outputs = job.y.outer_iter_mut().zip(job.last.outer_iter_mut());
     for (batch, (mut y, last)) in job.part.batch.clone().zip(outputs) {
-        group.start(batch, &mut h);
+        group.start(batch, h);
         let mut rows = y.rows_mut().into_iter();
         for start in (0..length).step_by(TILE) {
             let (first, steps) = (batch * length + start, TILE.min(length - start));
-            group.load::<FUSED>(first, steps, &mut tile, &mut trouble);
-            advance_all::<T, W, FUSED>(&group, first, steps, &mut h, &mut tile);
+            group.load::<FUSED>(first, steps, tile, &mut trouble);
+            advance_all::<T, W, FUSED>(&group, first, steps, h, tile);
             for (t, row) in rows.by_ref().take(steps).enumerate() {
                 let Some(row) = row.into_slice() else { return false };
-                write::<T, W, FUSED>(&group, first + t, t, &tile, row, &mut trouble);
+                write::<T, W, FUSED>(&group, first + t, t, tile, row, &mut trouble);
             }
         }
         let Some(last) = last.into_slice() else { return false };
-        group.scatter(&h, last);
-        h.iter().for_each(|h| trouble = trouble.plus(h.map(|h| h - h)));
+        group.scatter(h, last);
+        h.iter().for_each(|&h| trouble.watch(h));
     }
-    trouble.is_finite()
+    trouble.saw_none()
 }
 
 #[inline(always)]
@@ -135,7 +152,7 @@ fn write<T: Lane, const W: usize, const FUSED: bool>(
             let z = Lanes::load(&group.row(z, time)[k * W..][..row.len()]);
             y = y.times(z.map(|z| z * z.sigma::<FUSED>()));
         }
-        *trouble = trouble.plus(y.map(|y| y - y));
+        trouble.watch(y);
         y.store(row);
     }
 }

@@ -88,19 +88,23 @@ impl<T: Lane, const W: usize> Lanes<T, W> {
         let mut width = W / 2;
         while width > 0 {
             for i in 0..width {
-                self.0[i] = self.0[i] + self.0[i + width];
+                self.0[i] += self.0[i + width];
             }
             width /= 2;
         }
         self.0[0]
     }
 
-    /// Whether no lane is NaN or infinite.
+    /// Takes note of numbers that are NaN or infinite: the lane is NaN from then on, and 0 before.
     #[inline(always)]
-    pub(super) fn is_finite(self) -> bool {
-        // x − x is 0, or NaN.
-        let sum = self.0.iter().fold(T::ZERO, |sum, &x| sum + (x - x));
-        sum == T::ZERO
+    pub(super) fn watch(&mut self, values: Self) {
+        *self = self.zip(values, |noted, value| noted + value * T::ZERO);
+    }
+
+    /// Whether none was.
+    #[inline(always)]
+    pub(super) fn saw_none(self) -> bool {
+        self.0.iter().all(|noted| noted.is_finite())
     }
 }
 
@@ -198,18 +202,15 @@ macro_rules! lane {
     };
 }
 
-// 2^r, |r| ≤ ½, highest power first. The last coefficient is exactly 1, so that no decay close to 1 drifts. f32: the polynomial
-// of least relative error (9.1e-8) among those; f64: (log 2)^k / k!, whose rest is below 1e-17.
-lane!(f32, mantissa 23, smallest -127.0, &[0.001_326_470_2, 0.009_671_514, 0.055_507_34, 0.240_222_42, 0.693_147, 1.0], ln_1p 7);
-lane!(
-    f64,
-    mantissa 52,
-    smallest -1023.0,
-    &TAYLOR,
-    ln_1p 16
-);
+lane!(f32, mantissa 23, smallest -127.0, &LEAST_ERROR, ln_1p 7);
+lane!(f64, mantissa 52, smallest -1023.0, &TAYLOR, ln_1p 16);
 
-/// (log 2)^k / k! for k = 13 … 0.
+/// 2^r for |r| ≤ ½, the highest power first: among the polynomials whose last coefficient is exactly 1, so that no decay
+/// close to 1 drifts, the one of least relative error, 9.1e-8, found by linear programming.
+#[allow(clippy::approx_constant)]
+const LEAST_ERROR: [f32; 6] = [0.001_326_470_2, 0.009_671_514, 0.055_507_34, 0.240_222_42, 0.693_147, 1.0];
+
+/// The same by its series, (log 2)^k / k! for k = 13 … 0, whose rest is below 1e-17.
 const TAYLOR: [f64; 14] = {
     let mut terms = [1.0; 14];
     let mut k = 1;

@@ -104,7 +104,7 @@ pub(super) fn scan_into<E: Element>(inputs: &Inputs<'_, E>, threads: usize, y: &
         _ => y.chunks_exact_mut(length * channels).collect(),
     };
     let jobs = y.into_iter().zip(last.chunks_exact_mut(channels * state)).enumerate().collect();
-    let good = on_threads(threads, jobs, |(i, (y, last)): (usize, (&mut [E::Real], &mut [E]))| {
+    let good = on_threads(threads, jobs, |(i, (y, last)): (usize, (&mut [E::Real], &mut [E])), _: &mut ()| {
         (0..channels).for_each(|d| start(inputs, i * channels + d, &mut last[d * state..][..state]));
         for (t, y) in y.chunks_exact_mut(channels).enumerate() {
             for (d, (y, h)) in y.iter_mut().zip(last.chunks_exact_mut(state)).enumerate() {
@@ -175,7 +175,7 @@ pub(super) fn backward_on_threads<E: Element>(
 ) -> Option<()> {
     inputs.check_values().ok()?;
     let jobs = (0..inputs.shape.batch).collect();
-    let parts = on_threads(threads, jobs, |batch: usize| sequence_back(inputs, dy, dlast, batch));
+    let parts = on_threads(threads, jobs, |batch: usize, _: &mut ()| sequence_back(inputs, dy, dlast, batch));
     to.clear_sums();
     let Shape { length, channels, state, .. } = inputs.shape;
     for (i, part) in parts.into_iter().enumerate() {

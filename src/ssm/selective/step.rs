@@ -255,7 +255,7 @@ fn advance<T: Lane, const W: usize, const FUSED: bool>(
         let (raw, u) = (Lanes::load(&token.delta[columns.clone()]), Lanes::load(&token.u[columns.clone()]));
         let raw = raw.plus(Lanes::load(&step.bias[k * W..]));
         let delta = if step.softplus { raw.map(|raw| raw.soft_plus::<FUSED>()) } else { raw };
-        trouble = trouble.plus(raw.zip(delta, |raw, delta| if delta < T::ZERO { T::NAN } else { raw - raw }));
+        trouble.watch(raw.zip(delta, |raw, delta| if delta < T::ZERO { T::NAN } else { raw }));
         let drive = delta.times(u);
         let mut sum = u.times(Lanes::load(&step.d[k * W..]));
         let entries = h.as_chunks_mut::<W>().0.iter_mut().zip(a.as_chunks::<W>().0);
@@ -268,8 +268,8 @@ fn advance<T: Lane, const W: usize, const FUSED: bool>(
         if let Some(z) = token.z {
             sum = sum.times(Lanes::load(&z[columns]).map(|z| z * z.sigma::<FUSED>()));
         }
-        trouble = trouble.plus(sum.map(|y| y - y));
+        trouble.watch(sum);
         sum.store(y);
     }
-    trouble.is_finite()
+    trouble.saw_none()
 }

@@ -23,6 +23,7 @@ pub(super) struct Group<'a, T: Lane, const W: usize> {
 pub(super) type Times<T, const W: usize> = [Lanes<T, W>; TILE];
 
 /// A tile's Δ, Δ u and y (D u to begin with), each (blocks, times).
+#[derive(Default)]
 pub(super) struct Tile<T, const W: usize> {
     pub(super) delta: Vec<Times<T, W>>,
     pub(super) drive: Vec<Times<T, W>>,
@@ -30,9 +31,10 @@ pub(super) struct Tile<T, const W: usize> {
 }
 
 impl<T: Lane, const W: usize> Tile<T, W> {
-    pub(super) fn new(blocks: usize) -> Self {
-        let room = || vec![[Lanes::ZERO; TILE]; blocks];
-        Self { delta: room(), drive: room(), y: room() }
+    pub(super) fn fit(&mut self, blocks: usize) {
+        for times in [&mut self.delta, &mut self.drive, &mut self.y] {
+            times.resize(blocks, [Lanes::ZERO; TILE]);
+        }
     }
 }
 
@@ -90,7 +92,7 @@ impl<'a, T: Lane, const W: usize> Group<'a, T, W> {
         &values[time * width..][..width][self.channels.clone()]
     }
 
-    /// Reads times from `first` on into a tile; what it adds to `trouble` is 0, or NaN where Δ is not what it must be.
+    /// Reads times from `first` on into a tile; `trouble` sees what Δ must not be.
     #[inline(always)]
     pub(super) fn load<const FUSED: bool>(
         &self,
@@ -104,7 +106,7 @@ impl<'a, T: Lane, const W: usize> Group<'a, T, W> {
             for (k, (delta, u)) in delta.chunks(W).zip(u.chunks(W)).enumerate() {
                 let (raw, u) = (Lanes::load(delta).plus(self.bias[k]), Lanes::load(u));
                 let delta = self.step_size::<FUSED>(raw);
-                *trouble = trouble.plus(raw.zip(delta, |raw, delta| if delta < T::ZERO { T::NAN } else { raw - raw }));
+                trouble.watch(raw.zip(delta, |raw, delta| if delta < T::ZERO { T::NAN } else { raw }));
                 tile.delta[k][t] = delta;
                 tile.drive[k][t] = delta.times(u);
                 tile.y[k][t] = self.d[k].times(u);
