@@ -413,7 +413,8 @@ __device__ void run_chunk(const Inputs<T>& in, int b, int c, int from, int to, c
     }
     __syncthreads();
     if (c >= in.channels) continue;
-#pragma unroll 4
+    // Reads of a few steps at once; with 64 states the code would be long and the registers too few.
+#pragma unroll(MAX > 16 ? 1 : 4)
     for (int k = 0; k < steps; k++) {
       long long at = in.at(b, start + k, c);
       float step = in.step(at, c);
@@ -514,16 +515,14 @@ __device__ void forward_chunked(const Inputs<T>& in, T* y, float* last, int chun
     float since = 0.0f;
     for (int j = chunk - 1;; j--) {
       int what = await(chain.flags + (j * across + drawn[0] % across));
-      long long there = ((long long)j * in.batch + b) * in.state * in.channels + c;
+      const float* place = what == PREFIX ? chain.prefixes : chain.sums;
+      place += ((long long)j * in.batch + b) * in.state * in.channels + c;
       if (inside) {
 #pragma unroll
         for (int n = 0; n < MAX; n++) {
           if (n < in.state) {
-            long long at = there + (long long)n * in.channels;
-            float value;
-            if (what == PREFIX) value = chain.prefixes[at];
-            else value = chain.sums[at];
-            h[n] += exp2f(since * A[n]) * value;
+            h[n] += exp2f(since * A[n]) * place[0];
+            place += in.channels;
           }
         }
       }

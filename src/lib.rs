@@ -31,6 +31,7 @@
 //! | [`glm`] | generalised linear models by IRLS | 06 | F2 L863 | the likelihood's own derivatives, all small separations, statsmodels, scikit-learn | other links, L1 |
 //! | [`bayes`] | naive Bayes: Gaussian, categorical, Bernoulli, multinomial | 06 | F2 L886 | Bayes' rule multiplied out, scikit-learn | |
 //! | [`mcmc`] | Metropolis-Hastings, random walks, Gibbs, Hamiltonian Monte Carlo; effective sample sizes, R̂ | 06 | F2 L965-970 | detailed balance, loops written out, closed forms, quadrature, ArviZ | NUTS, adapted masses, tempering |
+//! | `kernels` | CUDA kernels for prefix sums and the selective scan, emulated on the CPU or on a GPU | 13 | F0 §8-9, F2 §2 | loops in f64, every barrier left out once | other operations |
 //! | [`data`] | iris, Old Faithful, the Nile, a text, the Federalist Papers' words, splits, scaling, reference files | 00, 01 | F3 L160-190 | scikit-learn's copy and split | remote data sets |
 //! | [`metrics`] | accuracy, confusion matrix | 01 | | counted by hand | |
 //! | [`random`] | NumPy's `RandomState` | 00 | | NumPy, moments | other generators |

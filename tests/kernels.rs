@@ -18,10 +18,15 @@ fn assert_near(got: &[f32], want: &[f64], tolerance: f64, what: &str) {
     assert_eq!(got.len(), want.len(), "{what}");
     let largest = want.iter().fold(1.0_f64, |largest, want| largest.max(want.abs()));
     for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
-        // Negated, so that NaN fails.
+        // NaN is near nothing.
         let near = (f64::from(got) - want).abs() <= tolerance * largest;
         assert!(near, "{what} [{i}]: got {got}, want {want}");
     }
+}
+
+fn near(got: &[f32], want: &[f64], tolerance: f64) -> bool {
+    let largest = want.iter().fold(1.0_f64, |largest, want| largest.max(want.abs()));
+    got.len() == want.len() && got.iter().zip(want).all(|(&g, &w)| (f64::from(g) - w).abs() <= tolerance * largest)
 }
 
 fn numbers(random: &mut RandomState, len: usize) -> Vec<f32> {
@@ -37,8 +42,7 @@ fn rounded(values: &[f32], precision: Precision) -> Vec<f32> {
 
 // ------------------------------------------------------------------------------------------------------- prefix sums
 
-/// Planted, one at a time, each red: the carry left out in v2, `<` for `>=` in v2's bound, `half` started at 2 in v3,
-/// the last warp's sum left out in v4, SUM taken for PREFIX in v5's look-back.
+/// Planted: the faults of `planted_faults_in_the_prefix_sums_show`.
 #[test]
 fn every_prefix_sum_is_the_loop() {
     let module = Module::load(PREFIX_SUM).unwrap();
@@ -100,9 +104,9 @@ impl Case {
             sequence(batch * length * channels),
         );
         let mut delta = sequence(batch * length * channels);
-        if !all {
-            delta.iter_mut().for_each(|delta| *delta = delta.abs());
-        }
+        // Small steps, so that states live long and a wrong decay shows.
+        delta.iter_mut().for_each(|delta| *delta = if all { *delta - 3.0 } else { delta.abs() / 16.0 });
+        let delta = rounded(&delta, precision);
         let (b, c) = (sequence(batch * length * state), sequence(batch * length * state));
         let a = numbers(&mut random, channels * state).iter().map(|a| -a.abs() - 0.1).collect();
         let (d, bias) = (numbers(&mut random, channels), numbers(&mut random, channels));
@@ -484,22 +488,19 @@ fn portable_fibers_do_the_same() {
     assert!(message(module.run(&mut plan)).contains("thread 1 of block 0 reads tile[0]"));
 }
 
-/// The source once for each occurrence of `what`, without it, in namespaces of its own: copy i's kernels begin with
+/// The source once for each edit (where, what, what instead), in namespaces of their own: copy i's kernels begin with
 /// `m{i}_`.
-fn copies_without(text: &str, what: &[&str], kernels: &[&str]) -> (String, Vec<(usize, String)>) {
-    let (mut all, mut left_out) = (String::new(), Vec::new());
-    let mut places: Vec<(usize, &str)> = what.iter().flat_map(|what| text.match_indices(what)).collect();
-    places.sort_unstable();
-    for (i, (at, what)) in places.into_iter().enumerate() {
-        let copy = format!("{}{}{}", &text[..at], " ".repeat(what.len()), &text[at + what.len()..]);
+fn edited_copies(text: &str, edits: &[(usize, &str, &str)], kernels: &[Vec<&str>]) -> String {
+    let mut all = String::new();
+    for (i, ((at, what, instead), kernels)) in edits.iter().zip(kernels).enumerate() {
+        let copy = format!("{}{instead}{}", &text[..*at], &text[at + what.len()..]);
         let mut copy = only(&copy, kernels);
         for kernel in kernels {
             copy = copy.replace(&format!(" {kernel}("), &format!(" m{i}_{kernel}("));
         }
         all += &format!("namespace m{i} {{\n{copy}}}\nusing namespace m{i};\n");
-        left_out.push((1 + text[..at].matches('\n').count(), what.to_string()));
     }
-    (all, left_out)
+    all
 }
 
 /// The source without its other kernels, which would have to be compiled too.
@@ -536,19 +537,105 @@ fn of_copy(plan: &Plan, i: usize) -> Plan {
 #[track_caller]
 fn every_barrier_is_missed(name: &str, text: &str, plans: &[Plan]) {
     let kernels: Vec<&str> = plans.iter().flat_map(Plan::steps).map(|step| step.kernel.as_str()).collect();
-    let (copies, left_out) = copies_without(text, &["__syncthreads();", "__syncwarp();", "__threadfence();"], &kernels);
-    let module = Module::compile(name, &copies).unwrap();
-    let mut unnoticed = Vec::new();
-    for (i, (line, what)) in left_out.iter().enumerate() {
-        let missed = plans.iter().any(|plan| {
-            let result = module.run(&mut of_copy(plan, i));
-            result.is_err()
-        });
-        if !missed {
-            unnoticed.push(format!("{what} of line {line}"));
-        }
-    }
+    let orders = ["__syncthreads();", "__syncwarp();", "__threadfence();"];
+    let edits: Vec<(usize, &str, &str)> =
+        orders.iter().flat_map(|what| text.match_indices(what)).map(|(at, what)| (at, what, "")).collect();
+    assert!(edits.len() > 10);
+    let kernels = vec![kernels; edits.len()];
+    let module = Module::compile(name, &edited_copies(text, &edits, &kernels)).unwrap();
+    let noticed = |i: usize| plans.iter().any(|plan| module.run(&mut of_copy(plan, i)).is_err());
+    let line = |at: usize| 1 + text[..at].matches('\n').count();
+    let unnoticed: Vec<String> = edits
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| !noticed(*i))
+        .map(|(_, (at, what, _))| format!("{what} of line {}", line(*at)))
+        .collect();
     assert!(unnoticed.is_empty(), "{name} does without {}", unnoticed.join(", "));
+}
+
+/// What a plan's buffers must hold, to a tolerance.
+type Wanted<'a> = (Plan, Vec<(&'a str, &'a [f64])>);
+
+/// Each planted fault (plan, text, text instead) makes its plan fail, or a number wrong; without a fault none does.
+#[track_caller]
+fn every_fault_shows(name: &str, text: &str, plans: &[Wanted<'_>], faults: &[(usize, &str, &str)]) {
+    let place = |what: &str| text.find(what).unwrap_or_else(|| panic!("{name} does not hold {what}"));
+    let edits: Vec<_> = faults.iter().map(|&(_, what, instead)| (place(what), what, instead)).collect();
+    let of = |plan: usize| plans[plan].0.steps().iter().map(|step| step.kernel.as_str()).collect::<Vec<_>>();
+    let kernels: Vec<_> = faults.iter().map(|&(plan, ..)| of(plan)).collect();
+    let faulty = Module::compile(name, &edited_copies(text, &edits, &kernels)).unwrap();
+    let right = |module: &Module, plan: &Plan, wanted: &[(&str, &[f64])]| {
+        ORDERS.into_iter().all(|order| {
+            let mut plan = plan.clone();
+            let runs = module.run_in(&mut plan, order).is_ok();
+            runs && wanted.iter().all(|(name, want)| near(&plan.f32(name).unwrap(), want, 1e-4))
+        })
+    };
+    for (i, &(plan, what, instead)) in faults.iter().enumerate() {
+        let (plan, wanted) = &plans[plan];
+        assert!(!right(&faulty, &of_copy(plan, i), wanted), "{name} with `{instead}` for `{what}` shows nothing");
+    }
+    let whole = Module::compile(name.trim_start_matches("faults_"), text).unwrap();
+    assert!(plans.iter().all(|(plan, wanted)| right(&whole, plan, wanted)), "{name} as it is");
+}
+
+/// Carries, bounds, levels and flags of each version.
+#[test]
+fn planted_faults_in_the_prefix_sums_show() {
+    let x = numbers(&mut RandomState::new(3), 20_000);
+    let mut sum = 0.0;
+    let mut sums = Vec::new();
+    for x in &x {
+        sum += f64::from(*x);
+        sums.push(sum);
+    }
+    let plans: Vec<Wanted<'_>> = prefix_sum::Version::ALL
+        .into_iter()
+        .map(|version| (prefix_sum::plan(version, &x).unwrap(), vec![("y", sums.as_slice())]))
+        .collect();
+    let faults = [
+        (1, "carry = combine(carry, last);", ""),
+        (1, "if (t >= by) {", "if (t > by) {"),
+        (2, "for (int half = 1; half < LEAVES", "for (int half = 2; half < LEAVES"),
+        (3, "T warps_before = sums[warp - 1];", "T warps_before = sums[0];"),
+        (3, "if (lane == 0) before = identity<T>();", ""),
+        (4, "if (what == PREFIX) value = prefixes[there];", "if (what != NOTHING) value = prefixes[there];"),
+        (4, "if (known != 0 && lane > __ffs(known) - 1) value = identity<T>();", ""),
+        (4, "before = combine(prefix, before);", ""),
+    ];
+    every_fault_shows("faults_prefix_sum.cu", PREFIX_SUM.text, &plans, &faults);
+}
+
+/// Steps, carries and decays, forward and backward.
+#[test]
+fn planted_faults_in_the_selective_scans_show() {
+    let case = Case::new([2, 140, 6, 20], true, Precision::F32);
+    let want = case.oracle();
+    let mut plans: Vec<Wanted<'_>> = Vec::new();
+    for version in [VERSIONS[0], VERSIONS[2], VERSIONS[5]] {
+        let plan = selective_scan::forward(version, Precision::F32, &case.inputs()).unwrap();
+        plans.push((plan, vec![("y", &want.y), ("last", &want.last)]));
+    }
+    for version in [Backward::Stored, Backward::Recomputed] {
+        let plan = selective_scan::backward(version, Precision::F32, &case.inputs(), &case.dy, case.dlast()).unwrap();
+        plans.push((plan, want.gradients.iter().map(|(name, values)| (*name, values.as_slice())).collect()));
+    }
+    let faults = [
+        (0, "now = a_bar[at] * now + h[at];", "now = now + h[at];"),
+        (4, "h[n] = expf(step * A[n]) * h[n] + step * u", "h[n] = expf(step * A[n]) * h[n] + u"),
+        (1, "if (lane == 31) carry", "if (lane == 30) carry"),
+        (1, "b = a * left_b + b;", "b = left_b + b;"),
+        (1, "step_tile[quad + j][k] = inside ? step : 0.0f;", "step_tile[quad + j][k] = step;"),
+        (2, "if (inside) since += ", "if (inside) since = "),
+        (2, "exp2f(own_passed * A[n]) * h[n] + chain.sums[at];", "h[n] + chain.sums[at];"),
+        (3, "    dh *= decay;", ""),
+        (4, "          dh *= decay;", ""),
+        (4, "sum_bias += slope * dstep[k];", "sum_bias += dstep[k];"),
+        (4, "float kept = upper ? v[i + HALF] : v[i];", "float kept = upper ? v[i] : v[i + HALF];"),
+        (4, "du[k] = D * g[k];", "du[k] = 0.0f;"),
+    ];
+    every_fault_shows("faults_selective_scan.cu", SELECTIVE_SCAN.text, &plans, &faults);
 }
 
 #[test]
@@ -689,4 +776,99 @@ fn a_float_is_rounded_to_its_nearest_bfloat16() {
     assert!(plan.f32("y").unwrap()[0].is_nan());
     assert_eq!(Arg::from(Some(y)), Arg::Buffer(y));
     assert!(Data::Bf16(Vec::new()).is_empty());
+}
+
+#[cfg(feature = "cuda")]
+mod cuda {
+    use mlnotes::kernels::cuda::{Device, Target, compile};
+
+    use super::*;
+
+    /// Every plan on the GPU; where there is none, the sentence that says so.
+    #[test]
+    fn a_gpu_computes_what_the_loops_do() {
+        let device = match Device::new(0) {
+            Ok(device) => device,
+            Err(error) => {
+                let text = message::<()>(Err(error));
+                assert!(text.starts_with("no GPU can be used: "), "{text}");
+                return;
+            }
+        };
+        let x = numbers(&mut RandomState::new(5), 20_000);
+        let mut sum = 0.0;
+        let sums: Vec<f64> = x
+            .iter()
+            .map(|&x| {
+                sum += f64::from(x);
+                sum
+            })
+            .collect();
+        for version in prefix_sum::Version::ALL {
+            let mut plan = prefix_sum::plan(version, &x).unwrap();
+            device.load(PREFIX_SUM).unwrap().run(&mut plan).unwrap();
+            assert_near(&plan.f32("y").unwrap(), &sums, 1e-5, &format!("{version:?}"));
+        }
+        let module = device.load(SELECTIVE_SCAN).unwrap();
+        for shape in SHAPES {
+            for precision in [Precision::F32, Precision::Bf16] {
+                let case = Case::new(shape, true, precision);
+                let want = case.oracle();
+                for version in VERSIONS {
+                    let Ok(mut plan) = selective_scan::forward(version, precision, &case.inputs()) else { continue };
+                    module.run(&mut plan).unwrap();
+                    assert_near(
+                        &plan.f32("y").unwrap(),
+                        &want.y,
+                        tolerance(precision),
+                        &format!("{version:?} {shape:?}"),
+                    );
+                }
+                let mut plan =
+                    selective_scan::backward(Backward::Recomputed, precision, &case.inputs(), &case.dy, case.dlast())
+                        .unwrap();
+                module.run(&mut plan).unwrap();
+                for (name, gradient) in &want.gradients {
+                    assert_near(&plan.f32(name).unwrap(), gradient, 1e-4, &format!("{name} {shape:?}"));
+                }
+            }
+        }
+        // Too few arguments are refused before the driver would read beyond them.
+        let mut plan = Plan::new();
+        plan.launch("prefix_sum_v1", Launch::line(1, 1), []).unwrap();
+        message(device.load(PREFIX_SUM).unwrap().run(&mut plan));
+    }
+
+    /// The sentence without the library; with it, the compiler's own.
+    #[test]
+    fn what_cannot_be_compiled_says_why() {
+        let text =
+            message(compile("typo.cu", "extern \"C\" __global__ void typo(float* x) { x[0] = y; }", Target::Ptx(90)));
+        assert!(
+            text.contains("NVRTC, which compiles CUDA kernels, is not there") || text.contains("typo.cu(1)"),
+            "{text}"
+        );
+    }
+}
+
+/// Code for three generations of GPUs, into the folder that MLNOTES_KERNEL_CODE names: the first half of
+/// `kernels/check`.
+#[test]
+#[cfg(feature = "cuda")]
+#[ignore = "needs NVRTC, which kernels/check installs"]
+fn code_for_real_gpus() {
+    use mlnotes::kernels::cuda::{Target, compile};
+
+    let folder = std::path::PathBuf::from(std::env::var_os("MLNOTES_KERNEL_CODE").unwrap());
+    for source in SOURCES {
+        for capability in [75, 80, 90] {
+            let ptx = compile(source.name, source.text, Target::Ptx(capability)).unwrap();
+            let text = String::from_utf8_lossy(&ptx);
+            for kernel in source.kernels() {
+                assert!(text.contains(&format!(".entry {kernel}(")), "{kernel} is not in the code for {capability}");
+            }
+            let text = text.trim_end_matches('\0');
+            std::fs::write(folder.join(format!("{}.{capability}.ptx", source.name)), text).unwrap();
+        }
+    }
 }

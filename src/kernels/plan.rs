@@ -314,7 +314,7 @@ impl Plan {
             17 => "bfloat16 numbers",
             _ => "ints",
         };
-        let takes = || format!("{elements}{}", if code >= 16 && code < CONST { " to write" } else { "" });
+        let takes = || format!("{elements}{}", if (16..CONST).contains(&code) { " to write" } else { "" });
         match (arg, code & !CONST) {
             (Arg::Int(_), 1 | 3) | (Arg::Float(_), 2) | (Arg::Null, 16..) => Ok(()),
             (Arg::Buffer(id), 16..) => {

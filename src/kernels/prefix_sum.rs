@@ -58,7 +58,7 @@ pub fn plan(version: Version, x: &[f32]) -> Result<Plan> {
 /// # Errors
 /// As [`plan`]; [`Error::Shape`] for an odd number of elements.
 pub fn plan_linear(version: Version, x: &[f32]) -> Result<Plan> {
-    if x.len() % 2 != 0 {
+    if !x.len().is_multiple_of(2) {
         return Err(Error::shape("x", "(n, 2), a pair for each step", &[x.len()]));
     }
     plan_of("linear_scan", version, x, 2)
