@@ -26,12 +26,11 @@
 //! | [`ssm::scan`] | prefix sums and associative scans, their work and depth counted | | F0 L525-583 | sums by hand, the recurrence, formulas | scans over other trees |
 //! | [`ssm::selective`] | the selective scan: forward, backward by recomputation, one token at a time; SIMD and threads | | F0 L236-290, F2 L128-191 | the equations as they stand, finite differences, convolutions, torch | B̄ by zero-order hold, B and C per channel, groups |
 //! | `nn` (feature `deep`) | on candle: the Mamba block, its language model, decoding; S4D as a layer; tasks | | F0 L286-290, F2 L205-239 | transformers, recurrences written out, finite differences | Mamba-2, projections with a bias |
-//! | `kernels` (features `emulate`, `cuda`) | CUDA kernels of both scans, run on the CPU under a checker or on a GPU | | F0 L525-583, F2 L201 | the scans above in f64, planted faults | tensor cores |
+//! | `kernels` (features `emulate`, `cuda`) | CUDA kernels of both scans, run on the CPU under a checker or on a GPU | | F0 L525-583, F2 L201 | loops in f64, every barrier left out once | other operations |
 //! | [`expfam`] | exponential families: η, T, A, entropy, KL, maximum likelihood; conjugate priors | 06 | F2 L677, L859-944 | sums and quadrature over all x, finite differences, SciPy | sampling, other families |
 //! | [`glm`] | generalised linear models by IRLS | 06 | F2 L863 | the likelihood's own derivatives, all small separations, statsmodels, scikit-learn | other links, L1 |
 //! | [`bayes`] | naive Bayes: Gaussian, categorical, Bernoulli, multinomial | 06 | F2 L886 | Bayes' rule multiplied out, scikit-learn | |
 //! | [`mcmc`] | Metropolis-Hastings, random walks, Gibbs, Hamiltonian Monte Carlo; effective sample sizes, R̂ | 06 | F2 L965-970 | detailed balance, loops written out, closed forms, quadrature, ArviZ | NUTS, adapted masses, tempering |
-//! | `kernels` | CUDA kernels for prefix sums and the selective scan, emulated on the CPU or on a GPU | 13 | F0 §8-9, F2 §2 | loops in f64, every barrier left out once | other operations |
 //! | [`data`] | iris, Old Faithful, the Nile, a text, the Federalist Papers' words, splits, scaling, reference files | 00, 01 | F3 L160-190 | scikit-learn's copy and split | remote data sets |
 //! | [`metrics`] | accuracy, confusion matrix | 01 | | counted by hand | |
 //! | [`random`] | NumPy's `RandomState` | 00 | | NumPy, moments | other generators |

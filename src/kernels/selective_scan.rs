@@ -84,8 +84,7 @@ pub fn forward(version: Version, precision: Precision, inputs: &Inputs<'_, f32>)
 /// state).
 ///
 /// # Errors
-/// As [`forward`]; [`Error::Shape`] for a slope of another length; [`Error::Domain`] for a state whose sums do not fit into
-/// shared memory (above 96, recomputed).
+/// As [`forward`]; [`Error::Shape`] for a slope of another length; [`Error::Domain`] for a state above 64, recomputed.
 pub fn backward(
     version: Backward,
     precision: Precision,
