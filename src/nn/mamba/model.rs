@@ -64,7 +64,7 @@ const EMBEDDING: &str = "backbone.embedding.weight";
 
 /// Mamba as a language model: an embedding, blocks with a residual around each, and the embedding again for the way out.
 ///
-/// x_0 = E[token]; x_{l+1} = x_l + Mamba_l(norm_l(x_l)); logits = E norm(x_n)
+/// x_0 = E_{token}; x_{l+1} = x_l + Mamba_l(norm_l(x_l)); logits = E norm(x_n)
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};

@@ -116,7 +116,7 @@ mod tests {
     fn a_notebook_says_how_it_asks_for_the_library() {
         let folder = Path::new(env!("MLNOTES_CHECKOUT")).join("notebooks");
         let plain = library(&folder.join("..")).unwrap();
-        let start = Notebook::read(&folder.join("00_start.ipynb")).unwrap();
+        let start = Notebook::read(folder.join("00_start.ipynb")).unwrap();
         // Letter for letter, or the library would seem not to be compiled for it.
         assert_eq!(dependencies(&start, &folder), Some(plain));
     }
