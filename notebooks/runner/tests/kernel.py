@@ -461,11 +461,16 @@ def notebooks(specs):
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         start = time.monotonic()
         notebook = nbformat.read(path, as_version=4)
+        kernel = manager(specs)
         client = NotebookClient(
-            notebook, timeout=300, kernel_name="mlnotes", km=manager(specs),
+            notebook, timeout=300, kernel_name="mlnotes", km=kernel,
             resources={"metadata": {"path": str(path.parent)}},
         )
-        client.execute()
+        try:
+            client.execute()
+        finally:
+            # Or each would hold its compile folder, and the next compile the library anew.
+            kernel.shutdown_kernel(now=True)
         text = json.dumps([cell.get("outputs") for cell in notebook.cells])
         found = re.findall(r"CHECKS (\d+)/(\d+)", text)
         assert found and found[-1][0] == found[-1][1] != "0", f"{path.name}: no full `CHECKS n/n`: {found}"
