@@ -10,9 +10,10 @@ use mlnotes::data::Reference;
 use mlnotes::nn::mamba::{Config, LanguageModel, LanguageModelConfig, Mamba};
 use mlnotes::nn::tasks::{Copying, InductionHeads};
 use mlnotes::nn::{
-    S4d, S4dInitial, ScanInputs, causal_convolution, exponential_kernel, long_convolution, rms_norm, selective_scan,
+    S4d, ScanInputs, causal_convolution, exponential_kernel, long_convolution, rms_norm, selective_scan,
 };
 use mlnotes::random::RandomState;
+use mlnotes::ssm::s4::S4dInit;
 use rustfft::num_complex::Complex;
 
 fn folder() -> PathBuf {
@@ -262,7 +263,7 @@ fn the_long_convolution_and_its_kernel_have_their_slopes() {
 fn an_s4d_layer_is_its_recurrence() {
     let (channels, modes, length) = (3, 4, 20);
     let u = random(&mut RandomState::new(2), &[2, length, channels]);
-    for initial in [S4dInitial::Lin, S4dInitial::Inv, S4dInitial::Real] {
+    for initial in [S4dInit::Lin, S4dInit::Inv, S4dInit::Real] {
         let weights = S4d::initial(channels, modes, initial, (0.01, 0.1), DType::F64, 3).unwrap();
         let layer = S4d::new(channels, modes, VarBuilder::from_varmap(&weights, DType::F64, &Device::Cpu)).unwrap();
         let map = weights.data().lock().unwrap();
@@ -290,11 +291,11 @@ fn an_s4d_layer_is_its_recurrence() {
         let single = S4d::new(channels, modes, VarBuilder::from_varmap(&same, DType::F32, &Device::Cpu)).unwrap();
         close("in f32", &single.forward(&u.to_dtype(DType::F32).unwrap()).unwrap(), &want, 1e-5);
     }
-    assert!(S4d::initial(0, 4, S4dInitial::Lin, (0.01, 0.1), DType::F64, 3).is_err());
+    assert!(S4d::initial(0, 4, S4dInit::Lin, (0.01, 0.1), DType::F64, 3).is_err());
     assert!(
-        S4d::initial(3, 4, S4dInitial::Lin, (0.1, 0.01), DType::F64, 3).err().unwrap().to_string().contains("in order")
+        S4d::initial(3, 4, S4dInit::Lin, (0.1, 0.01), DType::F64, 3).err().unwrap().to_string().contains("in order")
     );
-    assert!(S4d::initial(3, 4, S4dInitial::Lin, (f64::NAN, 0.01), DType::F64, 3).is_err());
+    assert!(S4d::initial(3, 4, S4dInit::Lin, (f64::NAN, 0.01), DType::F64, 3).is_err());
     assert!(long_convolution(&u, &random(&mut RandomState::new(2), &[2, 3])).is_err());
     assert!(exponential_kernel(&u, &u, 3).unwrap_err().to_string().contains("(channels, modes, 2)"));
 }

@@ -11,6 +11,7 @@
 use ndarray::{Array1, Array2, ArrayRef2, ArrayViewMut2, Axis, s};
 
 use super::{Chain, Filtered, Likelihoods};
+use crate::numerics::{MOST_THREADS, on_threads};
 use crate::{Result, validate};
 
 /// What a stretch of steps does to the knowledge of the state: a matrix f (S, S) times exp(log_scale).
@@ -88,23 +89,16 @@ pub fn filter(chain: &Chain, log_emission: &ArrayRef2<f64>, blocks: usize) -> Re
     }
 }
 
-/// More threads than this no machine has a use for, and few can start.
-const MOST: usize = 1024;
-
 /// The steps of each block: 1 … T − 1 cut evenly. Step 0 has no move.
 fn cut(length: usize, blocks: usize) -> Vec<std::ops::Range<usize>> {
-    let blocks = blocks.min(length - 1).clamp(1, MOST);
+    let blocks = blocks.min(length - 1).clamp(1, MOST_THREADS);
     (0..blocks).map(|b| 1 + b * (length - 1) / blocks..1 + (b + 1) * (length - 1) / blocks).collect()
 }
 
 fn filter_blocks(chain: &Chain, x: &Likelihoods<'_>, blocks: usize) -> Option<Filtered> {
     let ranges = cut(x.length(), blocks);
     // Up: each block by itself.
-    let elements: Vec<Element> = std::thread::scope(|scope| {
-        let join = |range: std::ops::Range<usize>| scope.spawn(move || element(chain, x, range));
-        let handles: Vec<_> = ranges.iter().cloned().map(join).collect();
-        handles.into_iter().map(|handle| handle.join().ok()).collect::<Option<_>>()
-    })?;
+    let elements = on_threads(ranges.len(), ranges.clone(), |range, _: &mut ()| element(chain, x, range));
     // Across: what is known before each block.
     let mut states = Array2::zeros((x.length(), chain.states()));
     let mut alpha = chain.initial.clone();
@@ -122,15 +116,14 @@ fn filter_blocks(chain: &Chain, x: &Likelihoods<'_>, blocks: usize) -> Option<Fi
     }
     // Down: each block filters.
     let mut rest = states.slice_mut(s![1.., ..]);
-    let sums: Vec<f64> = std::thread::scope(|scope| {
-        let mut handles = Vec::with_capacity(ranges.len());
-        for (range, alpha) in ranges.into_iter().zip(before) {
-            let (block, after) = rest.split_at(Axis(0), range.len());
-            rest = after;
-            handles.push(scope.spawn(move || run(chain, x, range, alpha, block)));
-        }
-        handles.into_iter().map(|handle| handle.join().ok().flatten()).collect::<Option<_>>()
-    })?;
+    let mut jobs = Vec::with_capacity(ranges.len());
+    for (range, alpha) in ranges.into_iter().zip(before) {
+        let (block, after) = rest.split_at(Axis(0), range.len());
+        rest = after;
+        jobs.push((range, alpha, block));
+    }
+    let sums = on_threads(jobs.len(), jobs, |(range, alpha, block), _: &mut ()| run(chain, x, range, alpha, block));
+    let sums: Vec<f64> = sums.into_iter().collect::<Option<_>>()?;
     log_likelihood += sums.iter().sum::<f64>();
     Some(Filtered { states, log_likelihood })
 }

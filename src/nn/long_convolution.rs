@@ -1,7 +1,7 @@
 //! Convolutions as long as the sequence, and the kernels of diagonal state space models.
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, DType, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
 use ndarray::{Array2, ArrayView2, Axis};
 
 use super::slices::{self, Held, Number, by_dtype, entries, same_dtype};
@@ -88,14 +88,16 @@ pub fn exponential_kernel(exponents: &Tensor, coefficients: &Tensor, length: usi
 
 struct LongConvolution;
 
-/// f64 copies of a tensor's entries as a batch of (length, channels).
-fn batch(tensor: &Tensor) -> candle_core::Result<Vec<Array2<f64>>> {
-    let (_, length, channels) = tensor.dims3()?;
-    let values = tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
-    Ok(values
-        .chunks_exact((length * channels).max(1))
-        .filter_map(|chunk| Array2::from_shape_vec((length, channels), chunk.to_vec()).ok())
-        .collect())
+/// f64 copies of (batch, length, channels), for each of the batch (length, channels).
+fn batch<T: Number>(values: &[T], shape: &Shape) -> candle_core::Result<Vec<Array2<f64>>> {
+    let (_, length, channels) = shape.dims3()?;
+    let one =
+        |values: &[T]| Array2::from_shape_vec((length, channels), in_f64(values)).map_err(candle_core::Error::wrap);
+    values.chunks_exact((length * channels).max(1)).map(one).collect()
+}
+
+fn in_f64<T: Number>(values: &[T]) -> Vec<f64> {
+    values.iter().map(|x| x.to_f64()).collect()
 }
 
 /// y for each of a batch.
@@ -118,10 +120,9 @@ fn convolve_forward<T: Number>(
     kernel: (&CpuStorage, &Layout),
 ) -> candle_core::Result<(CpuStorage, Shape)> {
     let shape = u.1.shape().clone();
-    let (u, k) = (slices::tensor(entries::<T>(u.0, u.1)?.to_vec(), shape.clone())?, kernel.1.shape().dims2()?);
-    let kernel: Vec<f64> = entries::<T>(kernel.0, kernel.1)?.iter().map(|x| x.to_f64()).collect();
-    let kernel = ArrayView2::from_shape(k, &kernel).map_err(candle_core::Error::wrap)?;
-    let y = convolve(&kernel, &batch(&u)?).map_err(candle_core::Error::wrap)?;
+    let weights = in_f64(entries::<T>(kernel.0, kernel.1)?);
+    let kernel = ArrayView2::from_shape(kernel.1.shape().dims2()?, &weights).map_err(candle_core::Error::wrap)?;
+    let y = convolve(&kernel, &batch(entries::<T>(u.0, u.1)?, &shape)?).map_err(candle_core::Error::wrap)?;
     Ok((T::storage(flat(&y)), shape))
 }
 
@@ -131,9 +132,13 @@ fn convolve_backward<T: Number>(
     kernel: &Tensor,
     dy: &Tensor,
 ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-    let (inputs, late): (_, Vec<_>) = (batch(u)?, batch(dy)?.iter().map(reversed).collect());
+    let (shape, dy) = (u.shape(), dy.contiguous()?);
+    let held = [u, kernel, &dy].map(Held::of);
+    let [u, weights, dy] = &held;
+    let inputs = batch(u.entries::<T>()?, shape)?;
+    let late: Vec<Array2<f64>> = batch(dy.entries::<T>()?, shape)?.iter().map(reversed).collect();
     let (channels, taps) = kernel.dims2()?;
-    let weights: Vec<f64> = kernel.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+    let weights = in_f64(weights.entries::<T>()?);
     let weights = ArrayView2::from_shape((channels, taps), &weights).map_err(candle_core::Error::wrap)?;
     let du = convolve(&weights, &late).map_err(candle_core::Error::wrap)?;
     let du: Vec<Array2<f64>> = du.iter().map(reversed).collect();
@@ -147,7 +152,7 @@ fn convolve_backward<T: Number>(
         }
     }
     let dkernel = dkernel.t().iter().map(|&x| T::from_f64(x)).collect();
-    Ok((Some(slices::tensor(flat::<T>(&du), u.shape())?), Some(slices::tensor::<T>(dkernel, (channels, taps))?)))
+    Ok((Some(slices::tensor(flat::<T>(&du), shape)?), Some(slices::tensor::<T>(dkernel, (channels, taps))?)))
 }
 
 impl CustomOp2 for LongConvolution {

@@ -23,5 +23,5 @@ pub mod tasks;
 pub use convolution::causal_convolution;
 pub use long_convolution::{exponential_kernel, long_convolution};
 pub use norm::rms_norm;
-pub use s4d::{S4d, S4dInitial};
+pub use s4d::S4d;
 pub use scan::{ScanInputs, selective_scan};

@@ -1,34 +1,14 @@
 //! How far back does a layer remember whose state is diagonal? S4D (对角状态空间层), to be trained.
 
-use candle_core::{D, DType, Device, Tensor, Var};
+use candle_core::{D, DType, Tensor};
 use candle_nn::{VarBuilder, VarMap};
 
+use super::slices::insert;
 use super::{exponential_kernel, long_convolution};
 use crate::random::RandomState;
-use crate::{Error, Result};
-
-/// Where A begins, (paper: S4D-Lin, S4D-Inv, S4D-Real); with modes n = 0 … N − 1, each standing for itself and its
-/// conjugate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum S4dInitial {
-    /// A_n = −½ + i π n: a Fourier basis that fades.
-    Lin,
-    /// A_n = −½ + i (M/π)(M/(2n + 1) − 1) with M = 2 N: the spectrum of HiPPO-LegS.
-    Inv,
-    /// A_n = −(n + 1): it fades and does not turn.
-    Real,
-}
-
-impl S4dInitial {
-    fn a(self, mode: usize, modes: usize) -> (f64, f64) {
-        let (n, states) = (mode as f64, 2.0 * modes as f64);
-        match self {
-            Self::Lin => (-0.5, std::f64::consts::PI * n),
-            Self::Inv => (-0.5, states / std::f64::consts::PI * (states / (2.0 * n + 1.0) - 1.0)),
-            Self::Real => (-(n + 1.0), 0.0),
-        }
-    }
-}
+use crate::ssm::lti::Rule;
+use crate::ssm::s4::{self, S4dInit};
+use crate::{Result, validate};
 
 /// A layer of independent diagonal state space models, one a channel: (batch, length, channels) to the same.
 ///
@@ -50,9 +30,10 @@ impl S4dInitial {
 /// ```
 /// use candle_core::{DType, Device, Tensor};
 /// use candle_nn::VarBuilder;
-/// use mlnotes::nn::{S4d, S4dInitial};
+/// use mlnotes::nn::S4d;
+/// use mlnotes::ssm::s4::S4dInit;
 ///
-/// let weights = S4d::initial(3, 8, S4dInitial::Lin, (0.001, 0.1), DType::F64, 1)?;
+/// let weights = S4d::initial(3, 8, S4dInit::Lin, (0.001, 0.1), DType::F64, 1)?;
 /// let layer = S4d::new(3, 8, VarBuilder::from_varmap(&weights, DType::F64, &Device::Cpu))?;
 /// let impulse = Tensor::cat(&[Tensor::ones((1, 1, 3), DType::F64, &Device::Cpu)?, Tensor::zeros((1, 9, 3), DType::F64, &Device::Cpu)?], 1)?;
 /// // The answer to an impulse is the kernel, but for D at once.
@@ -76,7 +57,8 @@ impl S4d {
     /// # Errors
     /// A weight that is missing or has another shape, with its name; no channel or no mode.
     pub fn new(channels: usize, modes: usize, weights: VarBuilder<'_>) -> Result<Self> {
-        validate(channels, modes)?;
+        validate::at_least_one("channels", channels)?;
+        validate::at_least_one("modes", modes)?;
         Ok(Self {
             log_dt: weights.get(channels, "log_dt")?,
             log_a_real: weights.get((channels, modes), "log_A_real")?,
@@ -86,47 +68,27 @@ impl S4d {
         })
     }
 
-    /// Weights to start from: A as `initial` says, Δ log-uniform in `steps`, C of unit variance, D normal.
+    /// Weights to start from, drawn as [`ssm::s4::S4d::random`](crate::ssm::s4::S4d::random) draws them.
     ///
     /// # Errors
     /// No channel or no mode; steps that are not above 0 and in order; a `dtype` that is neither f32 nor f64.
     pub fn initial(
         channels: usize,
         modes: usize,
-        initial: S4dInitial,
+        init: S4dInit,
         steps: (f64, f64),
         dtype: DType,
         seed: u32,
     ) -> Result<VarMap> {
-        validate(channels, modes)?;
-        crate::validate::positive("steps", steps.0, "(0.001, 0.1)")?;
-        if !(steps.1 >= steps.0 && steps.1.is_finite()) {
-            return Err(Error::domain("steps", format!("{steps:?}"), "in order and finite, for instance (0.001, 0.1)"));
-        }
-        if !matches!(dtype, DType::F32 | DType::F64) {
-            return Err(Error::domain("dtype", format!("{dtype:?}"), "F32, or F64 to check gradients"));
-        }
         let mut random = RandomState::new(seed);
-        let each = channels * modes;
-        let log_dt = (0..channels).map(|_| steps.0.ln() + random.uniform() * (steps.1 / steps.0).ln()).collect();
-        let a: Vec<(f64, f64)> = (0..each).map(|place| initial.a(place % modes, modes)).collect();
-        let c = (0..2 * each).map(|_| random.normal() * 0.5f64.sqrt()).collect();
-        let d = (0..channels).map(|_| random.normal()).collect();
-        let parameters: [(&str, Vec<f64>, Vec<usize>); 5] = [
-            ("log_dt", log_dt, vec![channels]),
-            ("log_A_real", a.iter().map(|a| (-a.0).ln()).collect(), vec![channels, modes]),
-            ("A_imag", a.iter().map(|a| a.1).collect(), vec![channels, modes]),
-            ("C", c, vec![channels, modes, 2]),
-            ("D", d, vec![channels]),
-        ];
+        let drawn = s4::S4d::random(init, channels, modes, steps, Rule::ZeroOrderHold, &mut random)?;
+        let (a, each) = (drawn.eigenvalues(), [channels, modes]);
         let weights = VarMap::new();
-        {
-            let mut map = weights.data().lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            for (name, values, shape) in parameters {
-                let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(dtype)?;
-                map.insert(name.to_owned(), Var::from_tensor(&tensor)?);
-            }
-        }
+        insert(&weights, "log_dt", drawn.steps().mapv(f64::ln).to_vec(), &[channels], dtype)?;
+        insert(&weights, "log_A_real", a.iter().map(|a| (-a.re).ln()).collect(), &each, dtype)?;
+        insert(&weights, "A_imag", a.iter().map(|a| a.im).collect(), &each, dtype)?;
+        insert(&weights, "C", drawn.c().iter().flat_map(|c| [c.re, c.im]).collect(), &[channels, modes, 2], dtype)?;
+        insert(&weights, "D", drawn.d().to_vec(), &[channels], dtype)?;
         Ok(weights)
     }
 
@@ -158,9 +120,4 @@ impl S4d {
         let y = long_convolution(u, &self.kernel(u.dim(D::Minus2)?)?)?;
         Ok((y + u.broadcast_mul(&self.d)?)?)
     }
-}
-
-fn validate(channels: usize, modes: usize) -> Result<()> {
-    crate::validate::at_least_one("channels", channels)?;
-    crate::validate::at_least_one("modes", modes)
 }

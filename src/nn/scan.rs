@@ -214,21 +214,23 @@ impl Scan {
         let optional = [&self.d, &self.z, &self.delta_bias, &self.initial].map(|tensor| tensor.as_ref().map(Held::of));
         let [d, z, bias, initial] = &optional;
         let (a, b, c) = (a.entries::<T>()?, b.entries::<T>()?, c.entries::<T>()?);
-        let inputs = Inputs::new(self.shape, u, delta, a, b, c).map(|inputs| inputs.softplus(self.softplus));
-        let mut inputs = inputs.map_err(candle_core::Error::wrap)?;
-        if let Some(d) = d {
-            inputs = inputs.d(d.entries()?).map_err(candle_core::Error::wrap)?;
-        }
-        if let Some(z) = z {
-            inputs = inputs.z(z.entries()?).map_err(candle_core::Error::wrap)?;
-        }
-        if let Some(bias) = bias {
-            inputs = inputs.delta_bias(bias.entries()?).map_err(candle_core::Error::wrap)?;
-        }
-        if let Some(initial) = initial {
-            inputs = inputs.initial(initial.entries()?).map_err(candle_core::Error::wrap)?;
-        }
-        function(&inputs).map_err(candle_core::Error::wrap)
+        let made = || -> Result<R> {
+            let mut inputs = Inputs::new(self.shape, u, delta, a, b, c)?.softplus(self.softplus);
+            if let Some(d) = d {
+                inputs = inputs.d(d.entries()?)?;
+            }
+            if let Some(z) = z {
+                inputs = inputs.z(z.entries()?)?;
+            }
+            if let Some(bias) = bias {
+                inputs = inputs.delta_bias(bias.entries()?)?;
+            }
+            if let Some(initial) = initial {
+                inputs = inputs.initial(initial.entries()?)?;
+            }
+            function(&inputs)
+        };
+        made().map_err(candle_core::Error::wrap)
     }
 }
 

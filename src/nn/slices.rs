@@ -1,6 +1,9 @@
 //! Between candle's storages and slices.
 
-use candle_core::{CpuStorage, DType, Device, Layout, Result, Shape, Storage, StorageRef, Tensor, WithDType};
+use std::sync::PoisonError;
+
+use candle_core::{CpuStorage, DType, Device, Layout, Result, Shape, Storage, StorageRef, Tensor, Var, WithDType};
+use candle_nn::VarMap;
 
 use crate::ssm::selective::{Element, Real};
 
@@ -102,5 +105,21 @@ pub(super) fn same_dtype(dtype: DType, others: &[(&str, Option<&Tensor>)]) -> Re
             );
         }
     }
+    Ok(())
+}
+
+/// Puts a variable of these entries among the weights.
+pub(super) fn insert(
+    weights: &VarMap,
+    name: &str,
+    values: Vec<f64>,
+    shape: &[usize],
+    dtype: DType,
+) -> crate::Result<()> {
+    if !matches!(dtype, DType::F32 | DType::F64) {
+        return Err(crate::Error::domain("dtype", format!("{dtype:?}"), "F32, or F64 to check gradients"));
+    }
+    let variable = Var::from_tensor(&tensor(values, shape)?.to_dtype(dtype)?)?;
+    weights.data().lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), variable);
     Ok(())
 }

@@ -10,6 +10,7 @@ mod normal;
 mod qr;
 mod semidefinite;
 mod skew;
+mod threads;
 
 pub(crate) use cholesky::Cholesky;
 pub(crate) use fourier::autocorrelation;
@@ -20,6 +21,7 @@ pub(crate) use normal::normal_quantile;
 pub(crate) use qr::Qr;
 pub(crate) use semidefinite::Semidefinite;
 pub(crate) use skew::SkewEigen;
+pub(crate) use threads::{MOST_THREADS, on_threads};
 
 use std::borrow::Cow;
 

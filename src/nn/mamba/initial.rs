@@ -1,11 +1,12 @@
 //! Weights to start from.
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::DType;
 use candle_nn::VarMap;
 
 use super::{Config, LanguageModelConfig};
+use crate::Result;
+use crate::nn::slices::insert;
 use crate::random::RandomState;
-use crate::{Error, Result};
 
 /// Δ at the start is log-uniform between these, in the published code's words dt_min and dt_max.
 const DELTA: (f64, f64) = (1e-3, 1e-1);
@@ -18,7 +19,7 @@ impl Config {
     /// A size that is 0; a `dtype` that is neither f32 nor f64.
     pub fn initial(&self, dtype: DType, seed: u32) -> Result<VarMap> {
         self.validate()?;
-        let mut draw = Draw::new(dtype, seed)?;
+        let mut draw = Draw::new(dtype, seed);
         draw.block(self, "", 1.0)?;
         Ok(draw.weights)
     }
@@ -43,7 +44,7 @@ impl LanguageModelConfig {
     /// ```
     pub fn initial(&self, dtype: DType, seed: u32) -> Result<VarMap> {
         self.validate()?;
-        let mut draw = Draw::new(dtype, seed)?;
+        let mut draw = Draw::new(dtype, seed);
         let d_model = self.block.d_model;
         draw.normal("backbone.embedding.weight", &[self.vocab_size, d_model], 0.02)?;
         for layer in 0..self.n_layer {
@@ -63,11 +64,8 @@ struct Draw {
 }
 
 impl Draw {
-    fn new(dtype: DType, seed: u32) -> Result<Self> {
-        if !matches!(dtype, DType::F32 | DType::F64) {
-            return Err(Error::domain("dtype", format!("{dtype:?}"), "F32, or F64 to check gradients"));
-        }
-        Ok(Self { dtype, random: RandomState::new(seed), weights: VarMap::new() })
+    fn new(dtype: DType, seed: u32) -> Self {
+        Self { dtype, random: RandomState::new(seed), weights: VarMap::new() }
     }
 
     fn block(&mut self, config: &Config, prefix: &str, shrink_out: f64) -> Result<()> {
@@ -100,10 +98,7 @@ impl Draw {
     }
 
     fn insert(&mut self, name: &str, shape: &[usize], entry: impl Fn(&mut RandomState, usize) -> f64) -> Result<()> {
-        let values: Vec<f64> = (0..shape.iter().product()).map(|place| entry(&mut self.random, place)).collect();
-        let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(self.dtype)?;
-        let mut weights = self.weights.data().lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        weights.insert(name.to_owned(), Var::from_tensor(&tensor)?);
-        Ok(())
+        let values = (0..shape.iter().product()).map(|place| entry(&mut self.random, place)).collect();
+        insert(&self.weights, name, values, shape, self.dtype)
     }
 }

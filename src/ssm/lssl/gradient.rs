@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2, ArrayRef1, ArrayRef2, ArrayView1, Axis, s};
 
 use super::Lssl;
 use crate::numerics::Lu;
+use crate::ssm::lti::one_per_channel;
 use crate::ssm::lti::{Rule, expm};
 use crate::{Error, Result, validate};
 
@@ -69,7 +70,7 @@ impl Lssl {
     /// Source: the chain rule; the derivative of the exponential as in Van Loan, *Computing integrals involving the matrix
     /// exponential*, IEEE Transactions on Automatic Control 23 (1978).
     pub fn gradient(&self, u: &ArrayRef2<f64>, slopes: &ArrayRef2<f64>) -> Result<LsslGradient> {
-        self.inputs(u)?;
+        one_per_channel(u, self.channels())?;
         if slopes.shape() != u.shape() {
             let expected = format!("({}, {}), as `u`,", u.nrows(), u.ncols());
             return Err(Error::shape("slopes", expected, slopes.shape()));

@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, ArrayRef2, ArrayView1, Axis};
 
 use crate::ssm::hippo::legs;
-use crate::ssm::lti::{Continuous, Convolution, Discrete, Rule};
+use crate::ssm::lti::{Continuous, Discrete, Rule, by_channels, one_per_channel};
 use crate::{Error, Result, validate};
 
 /// H channels with one A and B, each with its C, D and Δ.
@@ -152,12 +152,7 @@ impl Lssl {
     /// # Errors
     /// As [`recurrent`](Self::recurrent).
     pub fn convolutional(&self, u: &ArrayRef2<f64>) -> Result<Array2<f64>> {
-        self.inputs(u)?;
-        if u.nrows() == 0 {
-            return Ok(u.to_owned());
-        }
-        let convolved = Convolution::per_channel(&self.kernel(u.nrows())?, u.nrows())?.apply(u)?;
-        Ok(convolved + &u.view() * &self.d)
+        by_channels(u, &self.d, |length| self.kernel(length))
     }
 
     /// y at the ends of the steps by the differential equation's own solution, u held during each: what the recurrence is
@@ -178,20 +173,12 @@ impl Lssl {
         u: &ArrayRef2<f64>,
         run: impl Fn(usize, ArrayView1<'_, f64>) -> Result<Array2<f64>>,
     ) -> Result<Array2<f64>> {
-        self.inputs(u)?;
+        one_per_channel(u, self.channels())?;
         let mut y = Array2::zeros(u.dim());
         for (channel, mut column) in y.columns_mut().into_iter().enumerate() {
             column.assign(&run(channel, u.column(channel))?.column(0));
         }
         Ok(y)
-    }
-
-    /// (L, H), finite.
-    pub(super) fn inputs(&self, u: &ArrayRef2<f64>) -> Result<()> {
-        if u.ncols() != self.channels() {
-            return Err(Error::shape("u", format!("(times, {}), one column per channel,", self.channels()), u.shape()));
-        }
-        validate::finite("u", u)
     }
 }
 

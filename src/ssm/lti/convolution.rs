@@ -153,6 +153,28 @@ impl Convolution {
     }
 }
 
+/// y = K ∗ u + D u for independent channels; u and y (L, H), D (H), `kernel` of L gives (H, L).
+pub(in crate::ssm) fn by_channels(
+    u: &ArrayRef2<f64>,
+    d: &ArrayRef1<f64>,
+    kernel: impl FnOnce(usize) -> Result<Array2<f64>>,
+) -> Result<Array2<f64>> {
+    one_per_channel(u, d.len())?;
+    if u.nrows() == 0 {
+        return Ok(u.to_owned());
+    }
+    let convolved = Convolution::per_channel(&kernel(u.nrows())?, u.nrows())?.apply(u)?;
+    Ok(convolved + &u.view() * &d.view())
+}
+
+/// A column per channel, without NaN or infinity.
+pub(in crate::ssm) fn one_per_channel(u: &ArrayRef2<f64>, channels: usize) -> Result<()> {
+    if u.ncols() != channels {
+        return Err(Error::shape("u", format!("(times, {channels}), one column per channel,"), u.shape()));
+    }
+    validate::finite("u", u)
+}
+
 impl std::fmt::Debug for Convolution {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kernels = if self.shared { "one kernel".into() } else { format!("{} kernels", self.responses.len()) };

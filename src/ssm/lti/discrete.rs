@@ -1,7 +1,7 @@
 //! The model in steps, seen as a recurrence.
 
 use ndarray::linalg::general_mat_vec_mul;
-use ndarray::{Array1, Array2, ArrayRef1, ArrayRef2, Axis};
+use ndarray::{Array1, Array2, ArrayRef, ArrayRef1, ArrayRef2, Axis, RemoveAxis};
 
 use super::matrices::Matrices;
 use crate::{Error, Result, validate};
@@ -42,8 +42,9 @@ impl Trajectory {
     }
 }
 
-fn in_range(rows: &ArrayRef2<f64>) -> Result<()> {
-    match rows.rows().into_iter().position(|row| !row.iter().all(|value| value.is_finite())) {
+/// Refused where an entry of a row, which is a time, has left f64.
+pub(super) fn in_range<D: RemoveAxis>(rows: &ArrayRef<f64, D>) -> Result<()> {
+    match rows.axis_iter(Axis(0)).position(|row| !row.iter().all(|value| value.is_finite())) {
         None => Ok(()),
         Some(k) => Err(beyond(k)),
     }

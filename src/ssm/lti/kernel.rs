@@ -3,7 +3,7 @@
 use ndarray::{Array2, Array3, ArrayRef2, Axis, s};
 
 use super::convolution::Fourier;
-use super::discrete::beyond;
+use super::discrete::in_range;
 use super::{Discrete, convolve};
 use crate::Result;
 
@@ -54,7 +54,9 @@ impl Discrete {
         }
         let products = far.dot(&near);
         let at = |(j, out, into): (usize, usize, usize)| products[[j / m * q + out, j % m * p + into]];
-        in_range(Array3::from_shape_fn((length, q, p), at))
+        let kernel = Array3::from_shape_fn((length, q, p), at);
+        in_range(&kernel)?;
+        Ok(kernel)
     }
 
     /// The same, a step at a time, as the equation reads.
@@ -68,7 +70,8 @@ impl Discrete {
             entry.assign(&self.c().dot(&state));
             state = self.a().dot(&state);
         }
-        in_range(kernel)
+        in_range(&kernel)?;
+        Ok(kernel)
     }
 
     /// The convolutional view from rest: y = K ∗ u + D u, all times at once. What [`recurrent`](Self::recurrent) gives.
@@ -100,7 +103,8 @@ impl Discrete {
             fourier.signal(&mut sum, y.column_mut(out).iter_mut());
         }
         self.pass_through(u, &mut y);
-        in_range(y)
+        in_range(&y)?;
+        Ok(y)
     }
 
     /// The same, summed as the equation reads, in O(L²).
@@ -118,14 +122,8 @@ impl Discrete {
             }
         }
         self.pass_through(u, &mut y);
-        in_range(y)
-    }
-}
-
-fn in_range<D: ndarray::RemoveAxis>(rows: ndarray::Array<f64, D>) -> Result<ndarray::Array<f64, D>> {
-    match rows.axis_iter(Axis(0)).position(|row| !row.iter().all(|value| value.is_finite())) {
-        None => Ok(rows),
-        Some(k) => Err(beyond(k)),
+        in_range(&y)?;
+        Ok(y)
     }
 }
 

@@ -39,6 +39,7 @@ mod rule;
 
 pub use continuous::Continuous;
 pub use convolution::{Convolution, convolve, convolve_fft};
+pub(super) use convolution::{by_channels, one_per_channel};
 pub use discrete::{Discrete, Trajectory};
 pub use exponential::expm;
 pub use invariance::{shift_error, superposition_error};

@@ -68,18 +68,26 @@ impl Rule {
     pub fn discretise(self, a: &ArrayRef2<f64>, b: &ArrayRef2<f64>, step: f64) -> Result<(Array2<f64>, Array2<f64>)> {
         dynamics(a, b)?;
         validate::positive("step", step, "0.01")?;
-        let result = match self {
-            Self::Euler => bilinear(a, b, step, 0.0)?,
-            Self::BackwardEuler => bilinear(a, b, step, 1.0)?,
-            Self::Bilinear => bilinear(a, b, step, 0.5)?,
-            Self::GeneralisedBilinear(alpha) if (0.0..=1.0).contains(&alpha) => bilinear(a, b, step, alpha)?,
-            Self::GeneralisedBilinear(alpha) => {
-                return Err(Error::domain("alpha", alpha, "from 0 (Euler) to 1 (backward Euler)"));
-            }
-            Self::ZeroOrderHold => hold(a, b, step).ok_or_else(|| too_long(step))?,
+        let result = match self.alpha()? {
+            Some(alpha) => bilinear(a, b, step, alpha)?,
+            None => hold(a, b, step).ok_or_else(|| too_long(step))?,
         };
         let finite = |matrix: &Array2<f64>| matrix.iter().all(|entry| entry.is_finite());
         if finite(&result.0) && finite(&result.1) { Ok(result) } else { Err(too_long(step)) }
+    }
+
+    /// α of the bilinear rules; `None` for the hold, which is none of them.
+    pub(in crate::ssm) fn alpha(self) -> Result<Option<f64>> {
+        match self {
+            Self::Euler => Ok(Some(0.0)),
+            Self::BackwardEuler => Ok(Some(1.0)),
+            Self::Bilinear => Ok(Some(0.5)),
+            Self::GeneralisedBilinear(alpha) if (0.0..=1.0).contains(&alpha) => Ok(Some(alpha)),
+            Self::GeneralisedBilinear(alpha) => {
+                Err(Error::domain("alpha", alpha, "from 0 (Euler) to 1 (backward Euler)"))
+            }
+            Self::ZeroOrderHold => Ok(None),
+        }
     }
 }
 

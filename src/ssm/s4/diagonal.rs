@@ -6,7 +6,7 @@ use rustfft::num_complex::Complex;
 
 use super::S4dInit;
 use crate::random::RandomState;
-use crate::ssm::lti::{Convolution, Rule};
+use crate::ssm::lti::{Rule, by_channels, one_per_channel};
 use crate::{Error, Result, validate};
 
 /// H channels, each with its own diagonal state of M complex modes (N = 2 M with their conjugates):
@@ -76,16 +76,7 @@ impl S4d {
             validate::finite(arg, values)?;
         }
         steps.iter().try_for_each(|&step| validate::positive("steps", step, "0.01"))?;
-        let alpha = match rule {
-            Rule::ZeroOrderHold => None,
-            Rule::Euler => Some(0.0),
-            Rule::BackwardEuler => Some(1.0),
-            Rule::Bilinear => Some(0.5),
-            Rule::GeneralisedBilinear(alpha) if (0.0..=1.0).contains(&alpha) => Some(alpha),
-            Rule::GeneralisedBilinear(alpha) => {
-                return Err(Error::domain("alpha", alpha, "from 0 (Euler) to 1 (backward Euler)"));
-            }
-        };
+        let alpha = rule.alpha()?;
         let (mut transition, mut input) = (eigenvalues.clone(), b.clone());
         for ((h, mode), lambda) in eigenvalues.indexed_iter() {
             let (keeps, takes) = discretise(*lambda, steps[h], alpha);
@@ -125,7 +116,11 @@ impl S4d {
         validate::positive("shortest step", shortest, "0.001")?;
         validate::positive("longest step", longest, "0.1")?;
         if shortest > longest {
-            return Err(Error::domain("shortest step", shortest, format!("at most the longest, {longest}")));
+            return Err(Error::domain(
+                "shortest step",
+                shortest,
+                format!("at most the longest, {longest}: give them in order"),
+            ));
         }
         let eigenvalues = init.eigenvalues(modes)?;
         let steps = (0..channels).map(|_| shortest * (longest / shortest).powf(random.uniform())).collect();
@@ -318,7 +313,7 @@ impl S4d {
     /// # Errors
     /// Another number of columns, NaN or an infinity.
     pub fn recurrent(&self, u: &ArrayRef2<f64>) -> Result<Array2<f64>> {
-        self.inputs(u)?;
+        one_per_channel(u, self.channels())?;
         let mut state = self.rest();
         let mut y = &u.view() * &self.d;
         for (u, mut y) in u.rows().into_iter().zip(y.rows_mut()) {
@@ -332,19 +327,7 @@ impl S4d {
     /// # Errors
     /// As [`recurrent`](Self::recurrent) and [`kernel`](Self::kernel).
     pub fn convolutional(&self, u: &ArrayRef2<f64>) -> Result<Array2<f64>> {
-        self.inputs(u)?;
-        if u.nrows() == 0 {
-            return Ok(u.to_owned());
-        }
-        let convolved = Convolution::per_channel(&self.kernel(u.nrows())?, u.nrows())?.apply(u)?;
-        Ok(convolved + &u.view() * &self.d)
-    }
-
-    fn inputs(&self, u: &ArrayRef2<f64>) -> Result<()> {
-        if u.ncols() != self.channels() {
-            return Err(Error::shape("u", format!("(times, {}), one column per channel,", self.channels()), u.shape()));
-        }
-        validate::finite("u", u)
+        by_channels(u, &self.d, |length| self.kernel(length))
     }
 
     /// y += 2 Re C x.

@@ -1,7 +1,7 @@
 //! The scans, each counting what it does.
 
-use super::on_threads;
 use super::operator::{Affine, Operator, Recurrence};
+use crate::numerics::on_threads;
 use crate::{Error, Result, validate};
 
 /// How far the terms of a sum reach.

@@ -26,8 +26,6 @@
 
 mod forms;
 mod operator;
-mod threads;
 
 pub use forms::{Cost, Extent, Scan, blelloch, blocked, hillis_steele, recurrence, sequential};
 pub use operator::{Affine, Diagonal, DiagonalAffine, Max, Operator, Recurrence, Sum};
-pub(crate) use threads::on_threads;

@@ -9,7 +9,7 @@ use super::lanes::{Lane, Lanes};
 use super::parts::{Cut, Part};
 use super::tile::{Group, TILE, Tile, Times};
 use super::{Gradients, Inputs, Shape};
-use crate::ssm::scan::on_threads;
+use crate::numerics::on_threads;
 
 /// Parts of the work, however many threads there are: sums over parts have one order then.
 const PARTS: usize = 4;

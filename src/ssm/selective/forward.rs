@@ -8,7 +8,7 @@ use super::lanes::{Lane, Lanes};
 use super::parts::{Cut, Part};
 use super::tile::{Group, TILE, Tile, Times};
 use super::{Inputs, Shape};
-use crate::ssm::scan::on_threads;
+use crate::numerics::on_threads;
 
 /// One part's share of a forward pass.
 pub(super) struct Job<'i, 'o, T: Lane> {

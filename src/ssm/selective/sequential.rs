@@ -8,7 +8,7 @@ use super::inputs::{beyond, finite, fits};
 use super::tile::TILE;
 use super::{Gradients, Inputs, Outputs, Shape};
 use crate::Result;
-use crate::ssm::scan::on_threads;
+use crate::numerics::on_threads;
 
 /// The selective scan as its equations are written: every channel's recurrence, step by step.
 ///

@@ -1,9 +1,10 @@
 //! Jobs on threads.
 
+use std::panic::resume_unwind;
 use std::sync::Mutex;
 
 /// More threads than this no machine has a use for, and few can start.
-const MOST: usize = 1024;
+pub(crate) const MOST_THREADS: usize = 1024;
 
 /// `work` done on every job by at most so many threads, this one included; the results in the jobs' order. Each thread has a
 /// `Room` of its own, which goes from one job to the next.
@@ -12,7 +13,7 @@ pub(crate) fn on_threads<J: Send, R: Send, Room: Default>(
     jobs: Vec<J>,
     work: impl Fn(J, &mut Room) -> R + Sync,
 ) -> Vec<R> {
-    let threads = threads.min(jobs.len()).min(MOST);
+    let threads = threads.min(jobs.len()).min(MOST_THREADS);
     if threads <= 1 {
         let mut room = Room::default();
         return jobs.into_iter().map(|job| work(job, &mut room)).collect();
@@ -31,7 +32,8 @@ pub(crate) fn on_threads<J: Send, R: Send, Room: Default>(
         let start = |_| std::thread::Builder::new().spawn_scoped(scope, worker).ok();
         let others: Vec<_> = (1..threads).filter_map(start).collect();
         let mut done = worker();
-        done.extend(others.into_iter().filter_map(|thread| thread.join().ok()).flatten());
+        // A result that is missing would not be noticed; a panic is.
+        done.extend(others.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))));
         done
     });
     done.sort_by_key(|(place, _)| *place);
