@@ -3,8 +3,9 @@
 
 use mlnotes::prelude::*;
 use mlnotes::ssm::selective::{
-    Element, Gradients, Inputs, Outputs, Shape, State, Step, Token, selective_scan, selective_scan_backward,
-    selective_scan_backward_into, selective_scan_backward_stored, selective_scan_into, selective_scan_seq,
+    Element, Gradients, Inputs, Kept, Outputs, Shape, State, Step, Token, selective_scan, selective_scan_backward,
+    selective_scan_backward_into, selective_scan_backward_kept, selective_scan_backward_stored, selective_scan_into,
+    selective_scan_keeping, selective_scan_seq,
 };
 use rustfft::num_complex::Complex;
 
@@ -483,6 +484,41 @@ fn slices_that_are_there_already_are_filled() {
     let mut gradients = again;
     gradients.b.pop();
     assert!(message(selective_scan_backward_into(&inputs, &y, None, 1, &mut gradients)).contains("`gradients.b`"));
+}
+
+/// A forward pass that keeps states, then the backward pass that reads them: all as without.
+fn keep<E: Element>(example: &Example<E>, threads: usize) {
+    let (inputs, shape) = (example.inputs(), example.shape);
+    let mut outputs = selective_scan(&inputs, threads).unwrap();
+    let want = outputs.clone();
+    let dy = outputs.y.clone();
+    outputs.y.reverse();
+    let mut kept = Kept::new(shape);
+    selective_scan_keeping(&inputs, threads, &mut outputs.y, &mut outputs.last, &mut kept).unwrap();
+    assert_eq!(outputs, want, "{shape:?}");
+    let mut gradients = Gradients::zeros(&inputs);
+    selective_scan_backward_kept(&inputs, &kept, &dy, Some(&want.last), threads, &mut gradients).unwrap();
+    assert_eq!(gradients, selective_scan_backward(&inputs, &dy, Some(&want.last), threads).unwrap(), "{shape:?}");
+}
+
+/// Planted: states kept at every second tile only; blocks of one part read for another's.
+#[test]
+fn kept_states_are_those_computed_anew() {
+    for (i, length) in [0, 1, 31, 32, 33, 64, 65, 100].into_iter().enumerate() {
+        for (batch, channels, state) in [(1, 1, 1), (3, 40, 5), (1, 70, 4)] {
+            let example = example(shape(batch, length, channels, state), 15, i as u32);
+            for threads in [1, 3] {
+                keep(&example, threads);
+                keep(&example.single(), threads);
+                keep(&complex(example.clone(), 1), threads);
+            }
+        }
+    }
+    let example = example(shape(1, 40, 2, 3), 0, 1);
+    let (inputs, other) = (example.inputs(), Kept::new(shape(1, 80, 2, 3)));
+    let mut gradients = Gradients::zeros(&inputs);
+    let refused = selective_scan_backward_kept(&inputs, &other, &example.u, None, 1, &mut gradients);
+    assert!(message(refused).contains("length: 80"));
 }
 
 /// Where Δ, B and C do not change, y is a convolution with K_j = Σ_n C_n exp(j Δ A_n) Δ B_n, and the gradient by u its

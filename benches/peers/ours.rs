@@ -18,7 +18,8 @@ use mlnotes::prelude::*;
 use mlnotes::ssm::kalman::Kalman;
 use mlnotes::ssm::lti::Convolution;
 use mlnotes::ssm::selective::{
-    Gradients, Inputs, Shape, Step, Token, selective_scan_backward_into, selective_scan_into,
+    Gradients, Inputs, Kept, Shape, Step, Token, selective_scan_backward_kept, selective_scan_into,
+    selective_scan_keeping,
 };
 use mlnotes::variational::lda::{Corpus, Lda};
 
@@ -265,13 +266,13 @@ impl Scan {
 
     fn train(self, threads: usize) -> Result<Workload> {
         let outputs = (vec![0.0; self.u.len()], vec![0.0; self.shape.batch * self.a.len()]);
-        let room = RefCell::new((outputs, Gradients::zeros(&self.inputs()?)));
+        let room = RefCell::new((outputs, Kept::new(self.shape), Gradients::zeros(&self.inputs()?)));
         let slope = vec![1.0; self.u.len()];
         Ok(Box::new(move || {
-            let ((y, last), to) = &mut *room.borrow_mut();
+            let ((y, last), kept, to) = &mut *room.borrow_mut();
             let inputs = black_box(&self).inputs()?;
-            selective_scan_into(&inputs, threads, y, last)?;
-            selective_scan_backward_into(&inputs, &slope, None, threads, to)?;
+            selective_scan_keeping(&inputs, threads, y, last, kept)?;
+            selective_scan_backward_kept(&inputs, kept, &slope, None, threads, to)?;
             let (d, z) = (to.d.as_deref().unwrap_or_default(), to.z.as_deref().unwrap_or_default());
             Ok([&to.u, &to.delta, &to.a, &to.b, &to.c, d, z].into_iter().flat_map(some).collect())
         }))

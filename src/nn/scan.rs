@@ -1,5 +1,6 @@
 //! The selective scan within candle's graph.
 
+use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::backend::BackendStorage;
@@ -7,7 +8,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor
 
 use super::slices::{self, Held, Number, by_dtype, entries, same_dtype};
 use crate::Result;
-use crate::ssm::selective::{self, Inputs};
+use crate::ssm::selective::{self, Gradients, Inputs, Kept};
 
 /// The tensors of a [`selective_scan`].
 ///
@@ -52,7 +53,8 @@ pub struct ScanInputs<'a> {
 /// h_t = exp(Δ_t A) h_{t−1} + Δ_t B_t u_t, y_t = (C_t h_t + D u_t) SiLU(z_t)
 ///
 /// # Numerics
-/// The backward pass computes the states again instead of having stored them: memory O(batch · length · channels).
+/// The backward pass computes the states again instead of having stored them, from one in 32 times that the forward pass
+/// keeps where a gradient will be asked for: memory O(batch · length · channels).
 ///
 /// # Errors
 /// Tensors of other shapes or kinds of numbers, not on the CPU, not finite; A above 0; a negative step.
@@ -92,6 +94,8 @@ fn apply(inputs: &ScanInputs<'_>) -> candle_core::Result<(Tensor, Tensor)> {
     let shape = scan_shape(inputs)?;
     let optional = |tensor: Option<&Tensor>| tensor.map(Tensor::contiguous).transpose();
     let gradients: Store = Arc::default();
+    let all = [Some(u), Some(delta), Some(a), Some(b), Some(c), d, z, delta_bias];
+    let tracked = all.into_iter().flatten().any(Tensor::track_op);
     let scan = Scan {
         shape,
         softplus,
@@ -103,6 +107,7 @@ fn apply(inputs: &ScanInputs<'_>) -> candle_core::Result<(Tensor, Tensor)> {
         delta_bias: optional(delta_bias)?,
         initial: optional(initial)?.map(|tensor| tensor.detach()),
         last: Arc::default(),
+        kept: tracked.then(Mutex::default),
         gradients: gradients.clone(),
     };
     // candle knows operations of three inputs; the others hang on a chain that ends in the third.
@@ -199,6 +204,8 @@ struct Scan {
     delta_bias: Option<Tensor>,
     initial: Option<Tensor>,
     last: Arc<Mutex<Option<Tensor>>>,
+    /// A [`Kept`] of the inputs' numbers, where a backward pass may follow.
+    kept: Option<Mutex<Option<Arc<dyn Any + Send + Sync>>>>,
     gradients: Store,
 }
 
@@ -245,18 +252,42 @@ fn forward<T: Number>(
     delta: (&CpuStorage, &Layout),
 ) -> candle_core::Result<(CpuStorage, Shape)> {
     let (u, delta) = (entries::<T>(u.0, u.1)?, entries::<T>(delta.0, delta.1)?);
-    let outputs = scan.with_inputs(u, delta, |inputs| selective::selective_scan(inputs, threads()))?;
     let selective::Shape { batch, length, channels, state } = scan.shape;
-    *lock(&scan.last) = Some(slices::tensor(outputs.last, (batch, channels, state))?);
-    Ok((T::storage(outputs.y), Shape::from((batch, length, channels))))
+    let mut y = vec![T::zero(); batch * length * channels];
+    let mut last = vec![T::zero(); batch * channels * state];
+    let (to_y, to_last) = (&mut y, &mut last);
+    match &scan.kept {
+        None => {
+            scan.with_inputs(u, delta, |inputs| selective::selective_scan_into(inputs, threads(), to_y, to_last))?
+        }
+        Some(kept) => {
+            let mut states = Kept::<T>::new(scan.shape);
+            let to = &mut states;
+            scan.with_inputs(u, delta, |inputs| {
+                selective::selective_scan_keeping(inputs, threads(), to_y, to_last, to)
+            })?;
+            *lock(kept) = Some(Arc::new(states));
+        }
+    }
+    *lock(&scan.last) = Some(slices::tensor(last, (batch, channels, state))?);
+    Ok((T::storage(y), Shape::from((batch, length, channels))))
 }
 
 fn backward<T: Number>(scan: &Scan, u: &Tensor, delta: &Tensor, dy: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
     let dy = dy.contiguous()?;
     let (u, delta, dy) = (Held::of(u), Held::of(delta), Held::of(&dy));
     let (u, delta, dy) = (u.entries::<T>()?, delta.entries::<T>()?, dy.entries::<T>()?);
-    let slopes =
-        scan.with_inputs(u, delta, |inputs| selective::selective_scan_backward(inputs, dy, None, threads()))?;
+    let kept = scan.kept.as_ref().and_then(|kept| lock(kept).clone());
+    let slopes = scan.with_inputs(u, delta, |inputs| {
+        let mut slopes = Gradients::zeros(inputs);
+        match kept.as_ref().and_then(|kept| kept.downcast_ref::<Kept<T>>()) {
+            Some(kept) => {
+                selective::selective_scan_backward_kept(inputs, kept, dy, None, threads(), &mut slopes)?;
+            }
+            None => selective::selective_scan_backward_into(inputs, dy, None, threads(), &mut slopes)?,
+        }
+        Ok(slopes)
+    })?;
     let selective::Shape { batch, length, channels, state } = scan.shape;
     let (sequence, projection) = ((batch, length, channels), (batch, length, state));
     let optional = |values: Option<Vec<T>>| values.map(|values| slices::tensor(values, channels)).transpose();

@@ -4,10 +4,10 @@ use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
 use ndarray::{ArrayViewMut2, ArrayViewMut3, s};
 
-use super::forward::{ELSEWHERE, advance};
+use super::forward::{ELSEWHERE, STATES, advance, advance_some, keep};
 use super::lanes::{Lane, Lanes};
 use super::parts::{Cut, Part};
-use super::tile::{Group, TILE, Tile, Times};
+use super::tile::{Group, Moment, TILE, Tile, Times, kept};
 use super::{Gradients, Inputs, Shape};
 use crate::numerics::on_threads;
 
@@ -19,6 +19,7 @@ pub(super) struct Job<'i, 'o, T: Lane> {
     inputs: Inputs<'i, T>,
     dy: &'i [T],
     dlast: Option<&'i [T]>,
+    kept: Option<&'i [T]>,
     part: Part,
     u: ArrayViewMut3<'o, T>,
     delta: ArrayViewMut3<'o, T>,
@@ -45,6 +46,7 @@ pub(super) fn backward<T: Lane, const W: usize>(
     inputs: &Inputs<'_, T>,
     dy: &[T],
     dlast: Option<&[T]>,
+    kept: Option<&[T]>,
     threads: usize,
     run: fn(Job<'_, '_, T>, &mut Room<T, W>) -> Sums<T>,
     to: &mut Gradients<T>,
@@ -52,14 +54,14 @@ pub(super) fn backward<T: Lane, const W: usize>(
     let Shape { batch, length, channels, state } = inputs.shape;
     let cut = Cut::new(inputs.shape, W, PARTS);
     let whole = (batch, length, channels);
-    let split = |values| Some(cut.split(ArrayViewMut3::from_shape(whole, values).ok()?, 2));
+    let split = |values| Some(cut.split(ArrayViewMut3::from_shape(whole, values).ok()?, 2, 1));
     let z: Vec<Option<ArrayViewMut3<'_, T>>> = match &mut to.z {
         Some(z) => split(z)?.into_iter().map(Some).collect(),
         None => cut.parts().iter().map(|_| None).collect(),
     };
-    let initial = cut.split(ArrayViewMut3::from_shape((batch, channels, state), &mut to.initial).ok()?, 1);
+    let initial = cut.split(ArrayViewMut3::from_shape((batch, channels, state), &mut to.initial).ok()?, 1, 1);
     let views = split(&mut to.u)?.into_iter().zip(split(&mut to.delta)?).zip(z).zip(initial);
-    let job = |(part, (((u, delta), z), initial))| Job { inputs: *inputs, dy, dlast, part, u, delta, z, initial };
+    let job = |(part, (((u, delta), z), initial))| Job { inputs: *inputs, dy, dlast, kept, part, u, delta, z, initial };
     let jobs = cut.parts().into_iter().zip(views).map(job).collect();
     let all = on_threads(threads, jobs, run);
     to.clear_sums();
@@ -99,42 +101,73 @@ pub(super) fn run_f64(job: Job<'_, '_, f64>, room: &mut Room<f64, 8>) -> Sums<f6
     }
 }
 
-/// What one tile of all blocks is worked on with.
+/// One block at one time on the way back.
+#[derive(Clone, Copy)]
+struct Slope<T, const W: usize> {
+    /// By y before the gate.
+    dy: Lanes<T, W>,
+    /// Sums over the states: by Δ u, and by Δ / log 2 as far as it is in the exponent.
+    by_drive: Lanes<T, W>,
+    by_exponent: Lanes<T, W>,
+}
+
+/// What is kept aside until all states are done.
+#[derive(Clone, Copy)]
+struct Aside<T, const W: usize> {
+    u: Lanes<T, W>,
+    /// ∂Δ/∂delta.
+    rate: Lanes<T, W>,
+    /// The slope by z, but for its factor y.
+    by_z: Lanes<T, W>,
+}
+
+/// S states of one block in a tile; the slopes by B and C before they are summed over lanes.
+struct States<T, const W: usize, const S: usize> {
+    decay: [[Lanes<T, W>; S]; TILE],
+    before: [[Lanes<T, W>; S]; TILE],
+    after: [[Lanes<T, W>; S]; TILE],
+    b: [[Lanes<T, W>; S]; TILE],
+    c: [[Lanes<T, W>; S]; TILE],
+}
+
+impl<T: Lane, const W: usize, const S: usize> Default for States<T, W, S> {
+    fn default() -> Self {
+        let zeros = [[Lanes::ZERO; S]; TILE];
+        Self { decay: zeros, before: zeros, after: zeros, b: zeros, c: zeros }
+    }
+}
+
+/// What a thread works with.
 #[derive(Default)]
-pub(super) struct Room<T, const W: usize> {
+pub(super) struct Room<T: Lane, const W: usize> {
     tile: Tile<T, W>,
-    /// exp(Δ A) and h after each time of one block, (N, times).
-    decay: Vec<Times<T, W>>,
-    h: Vec<Times<T, W>>,
-    /// The slopes by B and C before they are summed over lanes, (N, times).
-    b: Vec<Times<T, W>>,
-    c: Vec<Times<T, W>>,
+    /// (blocks, times).
+    slopes: Vec<Times<Slope<T, W>>>,
+    asides: Vec<Times<Aside<T, W>>>,
+    some: Box<States<T, W, STATES>>,
+    one: Box<States<T, W, 1>>,
+    /// The states before the first tile, (blocks, N), and those before the others, as [`kept`] has them.
+    start: Vec<Lanes<T, W>>,
+    kept: Vec<T>,
     /// g = ∂loss/∂h and ∂A, (blocks, N).
     g: Vec<Lanes<T, W>>,
     a: Vec<Lanes<T, W>>,
     /// ∂D and that by the bias, (blocks).
     d: Vec<Lanes<T, W>>,
     bias: Vec<Lanes<T, W>>,
-    /// The slopes by u, delta and z, (blocks, times).
-    by_u: Vec<Times<T, W>>,
-    by_raw: Vec<Times<T, W>>,
-    by_z: Vec<Times<T, W>>,
-    /// The states before each tile, (tiles, blocks, N).
-    kept: Vec<Lanes<T, W>>,
 }
 
 impl<T: Lane, const W: usize> Room<T, W> {
     /// For a part: sums of 0, the rest as it comes.
-    fn fit(&mut self, blocks: usize, n: usize, tiles: usize) {
-        self.tile.fit(blocks);
-        for times in [&mut self.decay, &mut self.h, &mut self.b, &mut self.c] {
-            times.resize(n, [Lanes::ZERO; TILE]);
-        }
-        for times in [&mut self.by_u, &mut self.by_raw, &mut self.by_z] {
-            times.resize(blocks, [Lanes::ZERO; TILE]);
-        }
+    fn fit(&mut self, group: &Group<'_, T, W>) {
+        let (blocks, n) = (group.blocks(), group.inputs.shape.state);
+        group.fit(&mut self.tile);
+        let slope = Slope { dy: Lanes::ZERO, by_drive: Lanes::ZERO, by_exponent: Lanes::ZERO };
+        let aside = Aside { u: Lanes::ZERO, rate: Lanes::ZERO, by_z: Lanes::ZERO };
+        self.slopes.resize(blocks, [slope; TILE + 1]);
+        self.asides.resize(blocks, [aside; TILE + 1]);
         self.g.resize(blocks * n, Lanes::ZERO);
-        self.kept.resize(tiles.max(1) * blocks * n, Lanes::ZERO);
+        self.start.resize(blocks * n, Lanes::ZERO);
         for (sums, length) in [(&mut self.a, blocks * n), (&mut self.d, blocks), (&mut self.bias, blocks)] {
             sums.clear();
             sums.resize(length, Lanes::ZERO);
@@ -142,20 +175,21 @@ impl<T: Lane, const W: usize> Room<T, W> {
     }
 }
 
-/// One tile of one sequence: its first time of all B L and how many there are.
+/// One tile of one sequence: its first time of all B L, how many there are, and its number.
 #[derive(Clone, Copy)]
 struct Place {
     first: usize,
     steps: usize,
+    tile: usize,
 }
 
 #[inline(always)]
 fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>, room: &mut Room<T, W>) -> Sums<T> {
     let group = Group::<T, W>::new(&job.inputs, job.part.channels.clone());
-    let Shape { length, channels, state, .. } = job.inputs.shape;
-    let projection = job.part.batch.len() * length * state;
+    let Shape { length, channels, state: n, .. } = job.inputs.shape;
+    let projection = job.part.batch.len() * length * n;
     let mut sums = Sums {
-        a: vec![T::ZERO; group.channels.len() * state],
+        a: vec![T::ZERO; group.channels.len() * n],
         d: vec![T::ZERO; group.channels.len()],
         bias: vec![T::ZERO; group.channels.len()],
         b: vec![T::ZERO; projection],
@@ -163,30 +197,35 @@ fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>, roo
         part: job.part.clone(),
         good: true,
     };
-    room.fit(group.blocks(), state, length.div_ceil(TILE));
+    room.fit(&group);
+    let [_, all_blocks, each] = kept::<W>(job.inputs.shape);
     let mut trouble = Lanes::ZERO;
     for (i, batch) in job.part.batch.clone().enumerate() {
-        keep::<T, W, FUSED>(&group, batch, room, &mut trouble);
+        group.start(batch, &mut room.start);
+        let mine = (batch * all_blocks + group.channels.start / W) * each;
+        match job.kept {
+            Some(kept) => {
+                room.kept.clear();
+                room.kept.extend_from_slice(&kept[mine..mine + group.blocks() * each]);
+            }
+            None => keep_all::<T, W, FUSED>(&group, batch, room, &mut trouble),
+        }
         match job.dlast {
-            Some(dlast) => group.gather(&dlast[(batch * channels + group.channels.start) * state..], &mut room.g),
+            Some(dlast) => group.gather(&dlast[(batch * channels + group.channels.start) * n..], &mut room.g),
             None => room.g.fill(Lanes::ZERO),
         }
-        for start in (0..length).step_by(TILE).rev() {
-            let place = Place { first: batch * length + start, steps: TILE.min(length - start) };
-            group.load::<FUSED>(place.first, place.steps, &mut room.tile, &mut trouble);
-            room.b.iter_mut().chain(&mut room.c).for_each(|times| *times = [Lanes::ZERO; TILE]);
-            for k in 0..group.blocks() {
-                block::<T, W, FUSED>(&group, k, place, start / TILE, job.dy, room);
-            }
+        for (tile, start) in (0..length).step_by(TILE).enumerate().rev() {
+            let place = Place { first: batch * length + start, steps: TILE.min(length - start), tile };
+            load::<T, W, FUSED>(&group, place, job.dy, room, &mut trouble);
+            let rows = (i * length + start) * n..(i * length + start + place.steps) * n;
+            all_states::<T, W, FUSED>(&group, place, room, [&mut sums.b[rows.clone()], &mut sums.c[rows]]);
             let times = s![i, start..start + place.steps, ..];
-            write(&room.by_u, job.u.slice_mut(times), &mut trouble);
-            write(&room.by_raw, job.delta.slice_mut(times), &mut trouble);
-            if let Some(z) = &mut job.z {
-                write(&room.by_z, z.slice_mut(times), &mut trouble);
-            }
-            let rows = (i * length + start) * state..(i * length + start + place.steps) * state;
-            sum_lanes(&room.b, &mut sums.b[rows.clone()]);
-            sum_lanes(&room.c, &mut sums.c[rows]);
+            let to = To {
+                u: job.u.slice_mut(times),
+                delta: job.delta.slice_mut(times),
+                z: job.z.as_mut().map(|z| z.slice_mut(times)),
+            };
+            finish::<T, W, FUSED>(&group, room, to, &mut trouble);
         }
         if let Some(initial) = job.initial.outer_iter_mut().nth(i).and_then(|initial| initial.into_slice()) {
             group.scatter(&room.g, initial);
@@ -202,170 +241,206 @@ fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>, roo
     sums
 }
 
-/// The states before each tile of a sequence.
+/// The states before each tile of a sequence but the first.
 #[inline(always)]
-fn keep<T: Lane, const W: usize, const FUSED: bool>(
+fn keep_all<T: Lane, const W: usize, const FUSED: bool>(
     group: &Group<'_, T, W>,
     batch: usize,
     room: &mut Room<T, W>,
     trouble: &mut Lanes<T, W>,
 ) {
-    let Shape { length, state, .. } = group.inputs.shape;
-    let size = room.g.len();
-    group.start(batch, &mut room.kept[..size]);
+    let Shape { length, state: n, .. } = group.inputs.shape;
+    let [_, _, each] = kept::<W>(group.inputs.shape);
+    let Room { tile, start: h, g: now, kept, .. } = room;
+    kept.resize(group.blocks() * each, T::ZERO);
+    // Room for states that is free until the way back begins.
+    now.copy_from_slice(h);
     for (i, start) in (0..length.saturating_sub(TILE)).step_by(TILE).enumerate() {
         let first = batch * length + start;
-        group.load::<FUSED>(first, TILE, &mut room.tile, trouble);
-        let (before, after) = room.kept[i * size..].split_at_mut(size);
-        after[..size].copy_from_slice(before);
-        let (b, c) = (&group.inputs.b[first * state..], &group.inputs.c[first * state..]);
-        let (b, c) = (&b[..TILE * state], &c[..TILE * state]);
-        for (k, (h, a)) in after[..size].chunks_exact_mut(state).zip(group.a.chunks_exact(state)).enumerate() {
-            let (delta, drive) = (&room.tile.delta[k], &room.tile.drive[k]);
-            advance::<T, W, FUSED>(h, a, delta, drive, [b, c], &mut room.tile.y[k]);
+        group.load::<FUSED>([first, TILE], tile, trouble, |_, _, _| ());
+        let [b, c] = [group.inputs.b, group.inputs.c].map(|values| &values[first * n..(first + TILE) * n]);
+        let blocks = now.chunks_exact_mut(n).zip(group.a.chunks_exact(n)).zip(kept.chunks_exact_mut(each.max(1)));
+        for (((h, a), kept), moments) in blocks.zip(&mut *tile) {
+            advance::<T, W, FUSED>(h, a, [b, c], moments);
+            keep(h, i + 1, kept);
         }
     }
 }
 
-/// One block through one tile: its states anew, then back.
+/// One tile's inputs, and the slopes by y before the gate; the other sums begin with 0.
 #[inline(always)]
-fn block<T: Lane, const W: usize, const FUSED: bool>(
+fn load<T: Lane, const W: usize, const FUSED: bool>(
     group: &Group<'_, T, W>,
-    k: usize,
     place: Place,
-    tile: usize,
     dy: &[T],
     room: &mut Room<T, W>,
+    trouble: &mut Lanes<T, W>,
+) {
+    let Room { tile, slopes, asides, .. } = room;
+    let Place { first, steps, .. } = place;
+    group.load::<FUSED>([first, steps], tile, trouble, |k, t, [raw, fade, u]| {
+        let rate = if group.inputs.softplus { raw.sigma(fade) } else { Lanes::splat(T::ONE) };
+        asides[k][t] = Aside { u, rate, by_z: Lanes::ZERO };
+    });
+    for t in 0..steps {
+        let dy = group.row(dy, first + t);
+        let z = group.inputs.z.map(|z| group.row(z, first + t));
+        for ((k, dy), (slopes, asides)) in dy.chunks(W).enumerate().zip(slopes.iter_mut().zip(&mut *asides)) {
+            let (width, mut dy) = (dy.len(), Lanes::load(dy));
+            if let Some(z) = z {
+                let z = Lanes::load(&z[k * W..][..width]);
+                let sigma = z.sigma(z.fade::<FUSED>());
+                let rate = z.zip(sigma, |z, sigma| sigma * (T::ONE + z * (T::ONE - sigma)));
+                asides[t].by_z = dy.times(rate);
+                dy = dy.times(z).times(sigma);
+            }
+            slopes[t] = Slope { dy, by_drive: Lanes::ZERO, by_exponent: Lanes::ZERO };
+        }
+    }
+}
+
+/// All states of all blocks through one tile.
+#[inline(always)]
+fn all_states<T: Lane, const W: usize, const FUSED: bool>(
+    group: &Group<'_, T, W>,
+    place: Place,
+    room: &mut Room<T, W>,
+    [to_b, to_c]: [&mut [T]; 2],
+) {
+    let n = group.inputs.shape.state;
+    let Room { tile, slopes, some, one, start, kept, g, a, .. } = room;
+    let whole = n - n % STATES;
+    for i in (0..whole).step_by(STATES) {
+        some_states::<T, W, STATES, FUSED>(group, place, i, (start, kept), [g, a], tile, slopes, some, [to_b, to_c]);
+    }
+    for i in whole..n {
+        some_states::<T, W, 1, FUSED>(group, place, i, (start, kept), [g, a], tile, slopes, one, [to_b, to_c]);
+    }
+}
+
+/// S states of all blocks through one tile: forward anew, then back.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn some_states<T: Lane, const W: usize, const S: usize, const FUSED: bool>(
+    group: &Group<'_, T, W>,
+    place: Place,
+    i: usize,
+    (start, kept): (&[Lanes<T, W>], &[T]),
+    [g, by_a]: [&mut [Lanes<T, W>]; 2],
+    tile: &mut Tile<T, W>,
+    slopes: &mut [Times<Slope<T, W>>],
+    states: &mut States<T, W, S>,
+    [to_b, to_c]: [&mut [T]; 2],
 ) {
     let n = group.inputs.shape.state;
     let (b, c) = (&group.inputs.b[place.first * n..], &group.inputs.c[place.first * n..]);
     let [b, c] = [b, c].map(|values| &values[..place.steps * n]);
-    let before = &room.kept[(tile * group.blocks() + k) * n..][..n];
-    let a = &group.a[k * n..][..n];
-    let (delta, drive, y) = (&room.tile.delta[k], &room.tile.drive[k], &mut room.tile.y[k]);
-    for (j, (decay, h)) in room.decay.iter_mut().zip(&mut room.h).enumerate() {
-        states::<T, W, FUSED>(before[j], a[j], [delta, drive], [b, c], j, n, [decay, h], y);
-    }
-    let columns = k * W..(k * W + W).min(group.channels.len());
-    let (from, mut dy) = (dy, [Lanes::ZERO; TILE]);
-    for (t, dy) in dy.iter_mut().enumerate().take(place.steps) {
-        *dy = Lanes::load(&group.row(from, place.first + t)[columns.clone()]);
-        if let Some(z) = group.inputs.z {
-            let z = Lanes::load(&group.row(z, place.first + t)[columns.clone()]);
-            let sigma = z.map(T::sigma::<FUSED>);
-            let slope = z.zip(sigma, |z, sigma| sigma * (T::ONE + z * (T::ONE - sigma)));
-            room.by_z[k][t] = dy.times(y[t]).times(slope);
-            *dy = dy.times(z).times(sigma);
+    // States that one block keeps.
+    let each = group.inputs.shape.length.div_ceil(TILE).saturating_sub(1) * n;
+    states.b[..place.steps].fill([Lanes::ZERO; S]);
+    states.c[..place.steps].fill([Lanes::ZERO; S]);
+    for (k, (moments, slopes)) in tile.iter_mut().zip(slopes).enumerate() {
+        let here = k * n + i..k * n + i + S;
+        let (mut h, mut a) = ([Lanes::ZERO; S], [Lanes::ZERO; S]);
+        if place.tile == 0 {
+            h.copy_from_slice(&start[here.clone()]);
+        } else {
+            let kept = &kept[(k * each + (place.tile - 1) * n + i) * W..];
+            for (h, kept) in h.iter_mut().zip(kept.chunks_exact(W)) {
+                *h = Lanes::load(kept);
+            }
         }
-    }
-    let (mut by_input, mut by_delta) = ([Lanes::ZERO; TILE], [Lanes::ZERO; TILE]);
-    let slopes = room.b.iter_mut().zip(&mut room.c);
-    for (j, (to_b, to_c)) in slopes.enumerate() {
-        let known = Known { before: before[j], a: a[j], delta, drive, dy: &dy, decay: &room.decay[j], h: &room.h[j] };
-        let to = To { b: to_b, c: to_c, by_input: &mut by_input, by_delta: &mut by_delta };
-        let (g, by_a) = back::<T, W, FUSED>(known, [b, c], j, n, room.g[k * n + j], to);
-        room.g[k * n + j] = g;
-        room.a[k * n + j] = room.a[k * n + j].plus(by_a);
+        a.copy_from_slice(&group.a[here.clone()]);
+        advance_some::<T, W, S, FUSED>(&mut h, &a, [b, c], (i, n), moments, |t, [before, decay, after]| {
+            (states.before[t], states.decay[t], states.after[t]) = (*before, *decay, *after);
+        });
+        back::<T, W, S, FUSED>(&a, [b, c], (i, n), moments, slopes, states, [&mut g[here.clone()], &mut by_a[here]]);
     }
     for t in 0..place.steps {
-        let raw = group.raw(place.first + t, k);
-        let u = Lanes::load(&group.row(group.inputs.u, place.first + t)[columns.clone()]);
-        let by_u = delta[t].fma::<FUSED>(by_input[t], group.d[k].times(dy[t]));
-        let by_step = u.fma::<FUSED>(by_input[t], by_delta[t].map(|by_delta| by_delta * T::LN_2));
-        let by_raw = if group.inputs.softplus { by_step.times(raw.map(T::sigma::<FUSED>)) } else { by_step };
-        room.d[k] = u.fma::<FUSED>(dy[t], room.d[k]);
-        room.bias[k] = room.bias[k].plus(by_raw);
-        room.by_u[k][t] = by_u;
-        room.by_raw[k][t] = by_raw;
-    }
-}
-
-/// (blocks, times) of lanes to (times, channels).
-#[inline(always)]
-fn write<T: Lane, const W: usize>(from: &[Times<T, W>], mut to: ArrayViewMut2<'_, T>, trouble: &mut Lanes<T, W>) {
-    for (t, row) in to.outer_iter_mut().enumerate() {
-        for (from, to) in from.iter().zip(row.into_slice().unwrap_or_default().chunks_mut(W)) {
-            trouble.watch(from[t]);
-            from[t].store(to);
+        for s in 0..S {
+            to_b[t * n + i + s] = states.b[t][s].sum();
+            to_c[t * n + i + s] = states.c[t][s].sum();
         }
     }
 }
 
-/// exp(Δ A) and h of one state at each time; adds C h to y.
+/// Back-propagation of S states of one block through a tile.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
-fn states<T: Lane, const W: usize, const FUSED: bool>(
-    before: Lanes<T, W>,
-    a: Lanes<T, W>,
-    [delta, drive]: [&Times<T, W>; 2],
+fn back<T: Lane, const W: usize, const S: usize, const FUSED: bool>(
+    a: &[Lanes<T, W>; S],
     [b, c]: [&[T]; 2],
-    j: usize,
-    n: usize,
-    [decay, h]: [&mut Times<T, W>; 2],
-    y: &mut Times<T, W>,
+    (i, n): (usize, usize),
+    moments: &Times<Moment<T, W>>,
+    slopes: &mut Times<Slope<T, W>>,
+    states: &mut States<T, W, S>,
+    [g, by_a]: [&mut [Lanes<T, W>]; 2],
 ) {
-    let mut now = before;
-    let times = delta.iter().zip(drive).zip(decay.iter_mut().zip(h)).zip(y);
-    for ((((&delta, &drive), (decay, h)), y), (b, c)) in times.zip(b.chunks_exact(n).zip(c.chunks_exact(n))) {
-        *decay = delta.times(a).map(T::exp2::<FUSED>);
-        now = decay.fma::<FUSED>(now, drive.times(Lanes::splat(b[j])));
-        *h = now;
-        *y = Lanes::splat(c[j]).fma::<FUSED>(now, *y);
+    let (mut now, mut sums) = ([Lanes::ZERO; S], [Lanes::ZERO; S]);
+    now.copy_from_slice(g);
+    let rows = b.chunks_exact(n).zip(c.chunks_exact(n)).zip(moments.iter().zip(slopes)).enumerate();
+    for (t, ((b, c), (moment, slope))) in rows.rev() {
+        let (b, c) = (&b[i..i + S], &c[i..i + S]);
+        let (mut by_b, mut by_c) = (states.b[t], states.c[t]);
+        let (mut by_drive, mut by_exponent) = (slope.by_drive, slope.by_exponent);
+        for s in 0..S {
+            by_c[s] = slope.dy.fma::<FUSED>(states.after[t][s], by_c[s]);
+            now[s] = Lanes::splat(c[s]).fma::<FUSED>(slope.dy, now[s]);
+            by_b[s] = now[s].fma::<FUSED>(moment.drive, by_b[s]);
+            by_drive = now[s].fma::<FUSED>(Lanes::splat(b[s]), by_drive);
+            now[s] = now[s].times(states.decay[t][s]);
+            let exponent = now[s].times(states.before[t][s]);
+            by_exponent = exponent.fma::<FUSED>(a[s], by_exponent);
+            sums[s] = exponent.fma::<FUSED>(moment.delta, sums[s]);
+        }
+        (states.b[t], states.c[t]) = (by_b, by_c);
+        (slope.by_drive, slope.by_exponent) = (by_drive, by_exponent);
+    }
+    for s in 0..S {
+        g[s] = now[s];
+        by_a[s] = by_a[s].plus(sums[s]);
     }
 }
 
-/// What is known of one state of a block in a tile.
-struct Known<'a, T, const W: usize> {
-    before: Lanes<T, W>,
-    a: Lanes<T, W>,
-    delta: &'a Times<T, W>,
-    drive: &'a Times<T, W>,
-    dy: &'a Times<T, W>,
-    decay: &'a Times<T, W>,
-    h: &'a Times<T, W>,
+/// Where a tile's slopes by u, delta and z go.
+struct To<'a, T> {
+    u: ArrayViewMut2<'a, T>,
+    delta: ArrayViewMut2<'a, T>,
+    z: Option<ArrayViewMut2<'a, T>>,
 }
 
-/// And what it adds to.
-struct To<'a, T, const W: usize> {
-    b: &'a mut Times<T, W>,
-    c: &'a mut Times<T, W>,
-    by_input: &'a mut Times<T, W>,
-    by_delta: &'a mut Times<T, W>,
-}
-
-/// Back-propagation of one state through a tile: g before it, and ∂A.
+/// What the sums over states mean for u, delta and z; the sums by D and the bias.
 #[inline(always)]
-fn back<T: Lane, const W: usize, const FUSED: bool>(
-    known: Known<'_, T, W>,
-    [b, c]: [&[T]; 2],
-    j: usize,
-    n: usize,
-    mut g: Lanes<T, W>,
-    to: To<'_, T, W>,
-) -> (Lanes<T, W>, Lanes<T, W>) {
-    let mut by_a = Lanes::ZERO;
-    let rows = b.chunks_exact(n).zip(c.chunks_exact(n));
-    for (t, (b, c)) in rows.enumerate().take(TILE).rev() {
-        to.c[t] = known.dy[t].fma::<FUSED>(known.h[t], to.c[t]);
-        g = Lanes::splat(c[j]).fma::<FUSED>(known.dy[t], g);
-        to.b[t] = g.fma::<FUSED>(known.drive[t], to.b[t]);
-        to.by_input[t] = g.fma::<FUSED>(Lanes::splat(b[j]), to.by_input[t]);
-        g = g.times(known.decay[t]);
-        let before = if t > 0 { known.h[t - 1] } else { known.before };
-        let by_exponent = g.times(before);
-        to.by_delta[t] = by_exponent.fma::<FUSED>(known.a, to.by_delta[t]);
-        by_a = by_exponent.fma::<FUSED>(known.delta[t], by_a);
-    }
-    (g, by_a)
-}
-
-/// (N, times) of lanes to (times, N).
-#[inline(always)]
-fn sum_lanes<T: Lane, const W: usize>(from: &[Times<T, W>], to: &mut [T]) {
-    let n = from.len();
-    for (t, row) in to.chunks_exact_mut(n).enumerate() {
-        for (from, to) in from.iter().zip(row) {
-            *to = from[t].sum();
+fn finish<T: Lane, const W: usize, const FUSED: bool>(
+    group: &Group<'_, T, W>,
+    room: &mut Room<T, W>,
+    mut to: To<'_, T>,
+    trouble: &mut Lanes<T, W>,
+) {
+    let Room { tile, slopes, asides, d, bias, .. } = room;
+    let mut noted = *trouble;
+    for (t, (by_u, by_delta)) in to.u.outer_iter_mut().zip(to.delta.outer_iter_mut()).enumerate() {
+        let [by_u, by_delta] = [by_u, by_delta].map(|row| row.into_slice().unwrap_or_default().chunks_mut(W));
+        let blocks = tile.iter().zip(&*slopes).zip(&*asides).zip(d.iter_mut().zip(&mut *bias)).zip(&group.d);
+        for ((((((moments, slopes), asides), (d, bias)), &by_dy), to_u), to_delta) in blocks.zip(by_u).zip(by_delta) {
+            let (moment, slope, aside) = (&moments[t], &slopes[t], &asides[t]);
+            let by_u = moment.delta.fma::<FUSED>(slope.by_drive, by_dy.times(slope.dy));
+            let by_step = aside.u.fma::<FUSED>(slope.by_drive, slope.by_exponent.times(Lanes::splat(T::LN_2)));
+            let by_raw = by_step.times(aside.rate);
+            *d = aside.u.fma::<FUSED>(slope.dy, *d);
+            *bias = bias.plus(by_raw);
+            noted.watch::<FUSED>(by_u);
+            noted.watch::<FUSED>(by_raw);
+            by_u.store(to_u);
+            by_raw.store(to_delta);
         }
     }
+    for (t, row) in to.z.iter_mut().flat_map(|z| z.outer_iter_mut()).enumerate() {
+        let blocks = row.into_slice().unwrap_or_default().chunks_mut(W);
+        for ((moments, asides), by_z) in tile.iter().zip(&*asides).zip(blocks) {
+            let value = asides[t].by_z.times(moments[t].y);
+            noted.watch::<FUSED>(value);
+            value.store(by_z);
+        }
+    }
+    *trouble = noted;
 }

@@ -5,7 +5,7 @@ use std::ops::{Add, AddAssign, Mul, Sub};
 
 use rustfft::num_complex::Complex;
 
-use super::{Gradients, Inputs, Outputs, Step, Token, backward, forward, sequential, step};
+use super::{Gradients, Inputs, Outputs, Shape, Step, Token, backward, forward, sequential, step, tile};
 
 /// What A, B, C and the states are made of: `f32`, `f64`, or [`Complex`] of these.
 pub trait Element: sealed::Numbers {}
@@ -52,8 +52,17 @@ pub(super) mod sealed {
         where
             Self: Element;
 
-        /// Fills y and the last states; `false` where something is not finite, or a Δ below 0.
-        fn scan_into(inputs: &Inputs<'_, Self>, threads: usize, y: &mut [Self::Real], last: &mut [Self]) -> bool
+        /// Numbers that a forward pass keeps for a backward pass.
+        fn kept(shape: Shape) -> usize;
+
+        /// Fills y, the last states, and what is to be kept; `false` where something is not finite, or a Δ below 0.
+        fn scan_into(
+            inputs: &Inputs<'_, Self>,
+            threads: usize,
+            y: &mut [Self::Real],
+            last: &mut [Self],
+            kept: Option<&mut [Self::Real]>,
+        ) -> bool
         where
             Self: Element;
 
@@ -62,6 +71,7 @@ pub(super) mod sealed {
             inputs: &Inputs<'_, Self>,
             dy: &[Self::Real],
             dlast: Option<&[Self]>,
+            kept: Option<&[Self::Real]>,
             threads: usize,
             to: &mut Gradients<Self>,
         ) -> Option<()>
@@ -138,18 +148,30 @@ macro_rules! numbers {
                 step::$advance(step, h, token, y)
             }
 
-            fn scan_into(inputs: &Inputs<'_, Self>, threads: usize, y: &mut [Self], last: &mut [Self]) -> bool {
-                forward::forward::<$real, $lanes>(inputs, threads, y, last, forward::$run)
+            fn kept(shape: Shape) -> usize {
+                tile::kept::<$lanes>(shape).into_iter().product()
+            }
+
+            fn scan_into(
+                inputs: &Inputs<'_, Self>,
+                threads: usize,
+                y: &mut [Self],
+                last: &mut [Self],
+                kept: Option<&mut [Self]>,
+            ) -> bool {
+                forward::forward::<$real, $lanes>(inputs, threads, y, last, kept, forward::$run)
+                    .is_some_and(|good| good)
             }
 
             fn backward(
                 inputs: &Inputs<'_, Self>,
                 dy: &[$real],
                 dlast: Option<&[Self]>,
+                kept: Option<&[Self]>,
                 threads: usize,
                 to: &mut Gradients<Self>,
             ) -> Option<()> {
-                backward::backward::<$real, $lanes>(inputs, dy, dlast, threads, backward::$run, to)
+                backward::backward::<$real, $lanes>(inputs, dy, dlast, kept, threads, backward::$run, to)
             }
 
             plain_forms!();
@@ -192,7 +214,17 @@ macro_rules! numbers {
                 step::advance_plain(step, h, token, y)
             }
 
-            fn scan_into(inputs: &Inputs<'_, Self>, threads: usize, y: &mut [$real], last: &mut [Self]) -> bool {
+            fn kept(_: Shape) -> usize {
+                0
+            }
+
+            fn scan_into(
+                inputs: &Inputs<'_, Self>,
+                threads: usize,
+                y: &mut [$real],
+                last: &mut [Self],
+                _: Option<&mut [$real]>,
+            ) -> bool {
                 sequential::scan_into(inputs, threads, y, last)
             }
 
@@ -200,6 +232,7 @@ macro_rules! numbers {
                 inputs: &Inputs<'_, Self>,
                 dy: &[$real],
                 dlast: Option<&[Self]>,
+                _: Option<&[$real]>,
                 threads: usize,
                 to: &mut Gradients<Self>,
             ) -> Option<()> {

@@ -2,11 +2,11 @@
 
 use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
-use ndarray::ArrayViewMut3;
+use ndarray::{ArrayViewMut3, Axis};
 
 use super::lanes::{Lane, Lanes};
 use super::parts::{Cut, Part};
-use super::tile::{Group, TILE, Tile, Times};
+use super::tile::{Group, Moment, TILE, Tile, kept};
 use super::{Inputs, Shape};
 use crate::numerics::on_threads;
 
@@ -16,7 +16,12 @@ pub(super) struct Job<'i, 'o, T: Lane> {
     pub(super) part: Part,
     pub(super) y: ArrayViewMut3<'o, T>,
     pub(super) last: ArrayViewMut3<'o, T>,
+    /// As [`kept`] has it.
+    pub(super) kept: Option<ArrayViewMut3<'o, T>>,
 }
+
+/// States that are worked on side by side.
+pub(super) const STATES: usize = 4;
 
 /// What a thread needs for its parts.
 #[derive(Default)]
@@ -26,26 +31,32 @@ pub(super) struct Room<T, const W: usize> {
     h: Vec<Lanes<T, W>>,
 }
 
-/// Fills `y` and `last`; `false` where an input or a result is not finite, or a Δ below 0.
+/// Fills `y`, `last` and what is to be kept; not `true` where an input or a result is not finite, or a Δ below 0.
 pub(super) fn forward<T: Lane, const W: usize>(
     inputs: &Inputs<'_, T>,
     threads: usize,
     y: &mut [T],
     last: &mut [T],
+    keep: Option<&mut [T]>,
     run: fn(Job<'_, '_, T>, &mut Room<T, W>) -> bool,
-) -> bool {
+) -> Option<bool> {
     let Shape { batch, length, channels, state } = inputs.shape;
-    let cut = Cut::new(inputs.shape, W, threads);
-    let (Ok(y), Ok(last)) = (
-        ArrayViewMut3::from_shape((batch, length, channels), y),
-        ArrayViewMut3::from_shape((batch, channels, state), last),
-    ) else {
-        return false;
+    // More parts than threads: one that starts late leaves more to the others.
+    let cut = Cut::new(inputs.shape, W, if threads > 1 { 2 * threads } else { 1 });
+    let y = cut.split(ArrayViewMut3::from_shape((batch, length, channels), y).ok()?, 2, 1);
+    let last = cut.split(ArrayViewMut3::from_shape((batch, channels, state), last).ok()?, 1, 1);
+    let mut keep: Vec<Option<ArrayViewMut3<'_, T>>> = match keep {
+        Some(keep) => cut
+            .split(ArrayViewMut3::from_shape(kept::<W>(inputs.shape), keep).ok()?, 1, W)
+            .into_iter()
+            .map(Some)
+            .collect(),
+        None => y.iter().map(|_| None).collect(),
     };
-    let (y, last) = (cut.split(y, 2), cut.split(last, 1));
-    let jobs = cut.parts().into_iter().zip(y).zip(last);
-    let jobs = jobs.map(|((part, y), last)| Job { inputs: *inputs, part, y, last }).collect();
-    on_threads(threads, jobs, run).into_iter().all(|good| good)
+    let jobs = cut.parts().into_iter().zip(y).zip(last).zip(&mut keep);
+    let jobs =
+        jobs.map(|(((part, y), last), kept)| Job { inputs: *inputs, part, y, last, kept: kept.take() }).collect();
+    Some(on_threads(threads, jobs, run).into_iter().all(|good| good))
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
@@ -72,19 +83,30 @@ pub(super) const ELSEWHERE: bool = cfg!(target_arch = "aarch64");
 #[inline(always)]
 fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>, room: &mut Room<T, W>) -> bool {
     let group = Group::<T, W>::new(&job.inputs, job.part.channels.clone());
-    let Shape { length, state, .. } = job.inputs.shape;
+    let Shape { length, state: n, .. } = job.inputs.shape;
     let Room { tile, h } = room;
-    tile.fit(group.blocks());
-    h.resize(group.blocks() * state, Lanes::ZERO);
+    group.fit(tile);
+    h.resize(group.blocks() * n, Lanes::ZERO);
     let mut trouble = Lanes::ZERO;
     let outputs = job.y.outer_iter_mut().zip(job.last.outer_iter_mut());
-    for (batch, (mut y, last)) in job.part.batch.clone().zip(outputs) {
+    for (i, (batch, (mut y, last))) in job.part.batch.clone().zip(outputs).enumerate() {
+        let mut kept = job.kept.as_mut().map(|kept| kept.index_axis_mut(Axis(0), i));
         group.start(batch, h);
         let mut rows = y.rows_mut().into_iter();
         for start in (0..length).step_by(TILE) {
-            let (first, steps) = (batch * length + start, TILE.min(length - start));
-            group.load::<FUSED>(first, steps, tile, &mut trouble);
-            advance_all::<T, W, FUSED>(&group, first, steps, h, tile);
+            if start > 0
+                && let Some(kept) = &mut kept
+            {
+                for (h, kept) in h.chunks_exact(n).zip(kept.outer_iter_mut()) {
+                    keep(h, start / TILE, kept.into_slice().unwrap_or_default());
+                }
+            }
+            let [first, steps] = [batch * length + start, TILE.min(length - start)];
+            group.load::<FUSED>([first, steps], tile, &mut trouble, |_, _, _| ());
+            let [b, c] = [group.inputs.b, group.inputs.c].map(|values| &values[first * n..(first + steps) * n]);
+            for ((h, a), moments) in h.chunks_exact_mut(n).zip(group.a.chunks_exact(n)).zip(&mut *tile) {
+                advance::<T, W, FUSED>(h, a, [b, c], moments);
+            }
             for (t, row) in rows.by_ref().take(steps).enumerate() {
                 let Some(row) = row.into_slice() else { return false };
                 write::<T, W, FUSED>(&group, first + t, t, tile, row, &mut trouble);
@@ -92,48 +114,64 @@ fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>, roo
         }
         let Some(last) = last.into_slice() else { return false };
         group.scatter(h, last);
-        h.iter().for_each(|&h| trouble.watch(h));
+        h.iter().for_each(|&h| trouble.watch::<FUSED>(h));
     }
     trouble.saw_none()
 }
 
-#[inline(always)]
-fn advance_all<T: Lane, const W: usize, const FUSED: bool>(
-    group: &Group<'_, T, W>,
-    first: usize,
-    steps: usize,
-    h: &mut [Lanes<T, W>],
-    tile: &mut Tile<T, W>,
-) {
-    let n = group.inputs.shape.state;
-    let (b, c) = (&group.inputs.b[first * n..][..steps * n], &group.inputs.c[first * n..][..steps * n]);
-    let blocks = h.chunks_exact_mut(n).zip(group.a.chunks_exact(n));
-    for (k, (h, a)) in blocks.enumerate() {
-        advance::<T, W, FUSED>(h, a, &tile.delta[k], &tile.drive[k], [b, c], &mut tile.y[k]);
-    }
-}
-
-/// h = exp(Δ A) h + B Δ u, y += C h: one block, state by state, so that each h stays in a register.
+/// h = exp(Δ A) h + B Δ u, y += C h: one block through a tile.
 #[inline(always)]
 pub(super) fn advance<T: Lane, const W: usize, const FUSED: bool>(
     h: &mut [Lanes<T, W>],
     a: &[Lanes<T, W>],
-    delta: &Times<T, W>,
-    drive: &Times<T, W>,
     [b, c]: [&[T]; 2],
-    y: &mut Times<T, W>,
+    moments: &mut [Moment<T, W>],
 ) {
     let n = h.len();
-    for (i, (kept, &a)) in h.iter_mut().zip(a).enumerate() {
-        let mut h = *kept;
-        let times = delta.iter().zip(drive).zip(y.iter_mut());
-        for (((&delta, &drive), y), (b, c)) in times.zip(b.chunks_exact(n).zip(c.chunks_exact(n))) {
-            let decay = delta.times(a).map(T::exp2::<FUSED>);
-            h = decay.fma::<FUSED>(h, drive.times(Lanes::splat(b[i])));
-            *y = Lanes::splat(c[i]).fma::<FUSED>(h, *y);
-        }
-        *kept = h;
+    let ((h, h_rest), (a, a_rest)) = (h.as_chunks_mut::<STATES>(), a.as_chunks::<STATES>());
+    let mut i = 0;
+    for (h, a) in h.iter_mut().zip(a) {
+        advance_some::<T, W, STATES, FUSED>(h, a, [b, c], (i, n), moments, |_, _| ());
+        i += STATES;
     }
+    for (h, a) in h_rest.as_chunks_mut::<1>().0.iter_mut().zip(a_rest.as_chunks::<1>().0) {
+        advance_some::<T, W, 1, FUSED>(h, a, [b, c], (i, n), moments, |_, _| ());
+        i += 1;
+    }
+}
+
+/// The same for S states from the i-th of n on; `see` is shown each time with h before, exp(Δ A) and h after it.
+#[inline(always)]
+pub(super) fn advance_some<T: Lane, const W: usize, const S: usize, const FUSED: bool>(
+    h: &mut [Lanes<T, W>; S],
+    a: &[Lanes<T, W>; S],
+    [b, c]: [&[T]; 2],
+    (i, n): (usize, usize),
+    moments: &mut [Moment<T, W>],
+    mut see: impl FnMut(usize, [&[Lanes<T, W>; S]; 3]),
+) {
+    // In registers from the first time to the last.
+    let mut now = *h;
+    let rows = b.chunks_exact(n).zip(c.chunks_exact(n));
+    for (t, (moment, (b, c))) in moments.iter_mut().zip(rows).enumerate() {
+        let (b, c) = (&b[i..i + S], &c[i..i + S]);
+        let (before, mut decay, mut y) = (now, [Lanes::ZERO; S], moment.y);
+        for s in 0..S {
+            decay[s] = moment.delta.exp2_of::<FUSED>(a[s]);
+            now[s] = decay[s].fma::<FUSED>(now[s], moment.drive.times(Lanes::splat(b[s])));
+            y = Lanes::splat(c[s]).fma::<FUSED>(now[s], y);
+        }
+        moment.y = y;
+        see(t, [&before, &decay, &now]);
+    }
+    *h = now;
+}
+
+/// One block's states before a tile, to where the block keeps them.
+#[inline(always)]
+pub(super) fn keep<T: Lane, const W: usize>(h: &[Lanes<T, W>], tile: usize, kept: &mut [T]) {
+    let rows = kept.chunks_exact_mut(W).skip((tile - 1) * h.len());
+    h.iter().zip(rows).for_each(|(h, kept)| h.store(kept));
 }
 
 /// One time's y, through the gate where there is one.
@@ -146,13 +184,19 @@ fn write<T: Lane, const W: usize, const FUSED: bool>(
     row: &mut [T],
     trouble: &mut Lanes<T, W>,
 ) {
-    for (k, row) in row.chunks_mut(W).enumerate() {
-        let mut y = tile.y[k][t];
-        if let Some(z) = group.inputs.z {
-            let z = Lanes::load(&group.row(z, time)[k * W..][..row.len()]);
-            y = y.times(z.map(|z| z * z.sigma::<FUSED>()));
+    let mut noted = *trouble;
+    if let Some(z) = group.inputs.z {
+        for ((z, row), moments) in group.row(z, time).chunks(W).zip(row.chunks_mut(W)).zip(tile) {
+            let z = Lanes::load(z);
+            let y = moments[t].y.times(z).times(z.sigma(z.fade::<FUSED>()));
+            noted.watch::<FUSED>(y);
+            y.store(row);
         }
-        trouble.watch(y);
-        y.store(row);
+    } else {
+        for (row, moments) in row.chunks_mut(W).zip(tile) {
+            noted.watch::<FUSED>(moments[t].y);
+            moments[t].y.store(row);
+        }
     }
+    *trouble = noted;
 }

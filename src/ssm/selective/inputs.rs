@@ -250,6 +250,11 @@ pub(super) fn finite<E: Numbers>(arg: &'static str, values: &[E], shape: &[usize
     }
 }
 
+/// Whether none is NaN or infinite; without a branch for each, some at a time are one vector.
+fn all_finite<E: Numbers>(values: &[E]) -> bool {
+    values.chunks(64).all(|some| some.iter().fold(true, |good, value| good & value.is_finite()))
+}
+
 /// Where an entry stands.
 fn index(mut place: usize, shape: &[usize]) -> Vec<usize> {
     let mut index: Vec<usize> = shape
@@ -278,6 +283,33 @@ impl<E: Element> Outputs<E> {
     /// Of that shape, all 0.
     pub(super) fn zeros(shape: Shape) -> Self {
         Self { y: vec![E::Real::ZERO; shape.sequence()], last: vec![E::ZERO; shape.states()] }
+    }
+}
+
+/// States that a forward pass leaves for the backward pass of the same inputs, which computes them anew otherwise: one in
+/// 32 times, so half as many numbers as u has where there are 16 states.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept<E: Element> {
+    shape: Shape,
+    pub(super) states: Vec<E::Real>,
+}
+
+impl<E: Element> Kept<E> {
+    /// Room for those of a scan of this shape.
+    pub fn new(shape: Shape) -> Self {
+        Self { shape, states: vec![E::Real::ZERO; E::kept(shape)] }
+    }
+
+    /// An error where it is room for another shape.
+    pub(super) fn check_shape(&self, shape: Shape) -> Result<()> {
+        if self.shape == shape {
+            return Ok(());
+        }
+        Err(Error::domain(
+            "kept",
+            format!("of a scan of {:?}", self.shape),
+            "made by `Kept::new` for the shape of these inputs",
+        ))
     }
 }
 
@@ -356,7 +388,7 @@ impl<E: Element> Gradients<E> {
     /// An error where a gradient is beyond what its type holds.
     pub(super) fn check(&self) -> Result<()> {
         let real = [Some(&self.u), Some(&self.delta), self.z.as_ref()];
-        if real.into_iter().flatten().all(|values| values.iter().all(|value| value.is_finite())) {
+        if real.into_iter().flatten().all(|values| all_finite(values)) {
             return self.check_sums();
         }
         Err(beyond("a gradient"))
@@ -365,9 +397,9 @@ impl<E: Element> Gradients<E> {
     /// The same for what is summed.
     pub(super) fn check_sums(&self) -> Result<()> {
         let real = [self.d.as_ref(), self.delta_bias.as_ref()];
-        let real = real.into_iter().flatten().all(|values| values.iter().all(|value| value.is_finite()));
+        let real = real.into_iter().flatten().all(|values| all_finite(values));
         let entries = [&self.a, &self.b, &self.c, &self.initial];
-        if real && entries.iter().all(|values| values.iter().all(|value| value.is_finite())) {
+        if real && entries.iter().all(|values| all_finite(values)) {
             return Ok(());
         }
         Err(beyond("a gradient"))

@@ -62,12 +62,17 @@ impl<T: Lane, const W: usize> Lanes<T, W> {
     pub(super) fn load(values: &[T]) -> Self {
         match values.first_chunk() {
             Some(whole) => Self(*whole),
-            None => {
-                let mut out = Self::ZERO;
-                out.0[..values.len()].copy_from_slice(values);
-                out
-            }
+            None => Self::load_some(values),
         }
+    }
+
+    /// The rare case in a function of its own: merged with the other, a load would be a call of memcpy.
+    #[cold]
+    #[inline(never)]
+    fn load_some(values: &[T]) -> Self {
+        let mut out = Self::ZERO;
+        out.0[..values.len()].copy_from_slice(values);
+        out
     }
 
     /// To the beginning of a slice, or as much as it holds.
@@ -75,30 +80,62 @@ impl<T: Lane, const W: usize> Lanes<T, W> {
     pub(super) fn store(&self, values: &mut [T]) {
         match values.first_chunk_mut() {
             Some(whole) => *whole = self.0,
-            None => {
-                let length = values.len();
-                values.copy_from_slice(&self.0[..length]);
-            }
+            None => self.store_some(values),
         }
     }
 
-    /// Halves added until one number is left.
+    #[cold]
+    #[inline(never)]
+    fn store_some(&self, values: &mut [T]) {
+        let length = values.len();
+        values.copy_from_slice(&self.0[..length]);
+    }
+
+    /// 2^(x y) for products of 0 or below; 0 below the smallest normal number, NaN for NaN.
     #[inline(always)]
-    pub(super) fn sum(mut self) -> T {
-        let mut width = W / 2;
-        while width > 0 {
-            for i in 0..width {
-                self.0[i] += self.0[i + width];
+    pub(super) fn exp2_of<const FUSED: bool>(self, y: Self) -> Self {
+        self.zip(y, T::exp2_of::<FUSED>)
+    }
+
+    /// exp(−|x|), which softplus and its slope are made of.
+    #[inline(always)]
+    pub(super) fn fade<const FUSED: bool>(self) -> Self {
+        self.map(|x| T::exp2_of::<FUSED>(x.abs(), T::ZERO - T::LOG2_E))
+    }
+
+    /// log(1 + exp(x)), from [`fade`](Self::fade).
+    #[inline(always)]
+    pub(super) fn soft_plus<const FUSED: bool>(self, fade: Self) -> Self {
+        let above = self.map(|x| if x < T::ZERO { T::ZERO } else { x });
+        above.plus(fade.map(T::ln_1p::<FUSED>))
+    }
+
+    /// σ(x), the slope of softplus, from [`fade`](Self::fade).
+    #[inline(always)]
+    pub(super) fn sigma(self, fade: Self) -> Self {
+        self.zip(fade, |x, fade| if x < T::ZERO { fade } else { T::ONE }.over(T::ONE + fade))
+    }
+
+    /// The first lane's sum of all, each half added to the other until one number is left.
+    #[inline(always)]
+    pub(super) fn sum(self) -> T {
+        let mut sums = self;
+        let mut distance = W / 2;
+        while distance > 0 {
+            let mut moved = sums;
+            for i in 0..W {
+                moved.0[i] = sums.0[i ^ distance];
             }
-            width /= 2;
+            sums = sums.plus(moved);
+            distance /= 2;
         }
-        self.0[0]
+        sums.0[0]
     }
 
     /// Takes note of numbers that are NaN or infinite: the lane is NaN from then on, and 0 before.
     #[inline(always)]
-    pub(super) fn watch(&mut self, values: Self) {
-        *self = self.zip(values, |noted, value| noted + value * T::ZERO);
+    pub(super) fn watch<const FUSED: bool>(&mut self, values: Self) {
+        *self = values.fma::<FUSED>(Self::ZERO, *self);
     }
 
     /// Whether none was.
@@ -115,11 +152,10 @@ pub(super) trait Lane: Real + RealNumbers {
     /// log 2.
     const LN_2: Self;
     const NAN: Self;
-
     fn fma<const FUSED: bool>(x: Self, y: Self, z: Self) -> Self;
 
-    /// 2^x for x ≤ 0; 0 below the smallest normal number, NaN for NaN.
-    fn exp2<const FUSED: bool>(x: Self) -> Self;
+    /// 2^(x y), as [`Lanes::exp2_of`].
+    fn exp2_of<const FUSED: bool>(x: Self, y: Self) -> Self;
 
     /// log(1 + x) for 0 ≤ x ≤ 1.
     fn ln_1p<const FUSED: bool>(x: Self) -> Self;
@@ -127,25 +163,10 @@ pub(super) trait Lane: Real + RealNumbers {
     fn abs(self) -> Self;
 
     fn over(self, by: Self) -> Self;
-
-    /// log(1 + exp(x)).
-    #[inline(always)]
-    fn soft_plus<const FUSED: bool>(self) -> Self {
-        let e = Self::exp2::<FUSED>((Self::ZERO - self.abs()) * Self::LOG2_E);
-        let above = if self < Self::ZERO { Self::ZERO } else { self };
-        above + Self::ln_1p::<FUSED>(e)
-    }
-
-    /// σ(x), the slope of softplus.
-    #[inline(always)]
-    fn sigma<const FUSED: bool>(self) -> Self {
-        let e = Self::exp2::<FUSED>((Self::ZERO - self.abs()) * Self::LOG2_E);
-        if self < Self::ZERO { e } else { Self::ONE }.over(Self::ONE + e)
-    }
 }
 
 macro_rules! lane {
-    ($real:ident, mantissa $mantissa:literal, smallest $smallest:literal, $exp2:expr, ln_1p $terms:literal) => {
+    ($real:ident, mantissa $mantissa:literal, least $least:literal, $exp2:expr, $ln_1p:expr) => {
         impl Lane for $real {
             const LOG2_E: Self = std::$real::consts::LOG2_E;
             const LN_2: Self = std::$real::consts::LN_2;
@@ -157,36 +178,29 @@ macro_rules! lane {
             }
 
             #[inline(always)]
-            fn exp2<const FUSED: bool>(x: Self) -> Self {
+            fn exp2_of<const FUSED: bool>(x: Self, y: Self) -> Self {
                 // Added, it leaves the nearest integer in the lowest bits.
                 const SHIFT: $real = 1.5 * (1_u64 << $mantissa) as $real;
                 const TERMS: &[$real] = $exp2;
-                // In this order NaN stays NaN.
-                let x = if x < $smallest { $smallest } else { x };
-                let shifted = x + SHIFT;
-                let rest = x - (shifted - SHIFT);
+                let shifted = Self::fma::<FUSED>(x, y, SHIFT);
+                let rest = Self::fma::<FUSED>(x, y, SHIFT - shifted);
                 let mut power = TERMS[0];
                 let mut i = 1;
                 while i < TERMS.len() {
                     power = Self::fma::<FUSED>(power, rest, TERMS[i]);
                     i += 1;
                 }
-                // Into the exponent; for the smallest x, where `power` is exactly 1, what comes is 0.
-                $real::from_bits(power.to_bits().wrapping_add(shifted.to_bits() << $mantissa))
+                // In this order NaN stays NaN.
+                if shifted < SHIFT + $least {
+                    0.0
+                } else {
+                    $real::from_bits(power.to_bits().wrapping_add(shifted.to_bits() << $mantissa))
+                }
             }
 
             #[inline(always)]
             fn ln_1p<const FUSED: bool>(x: Self) -> Self {
-                // log(1 + x) = 2 artanh(s), s = x / (2 + x) ≤ ⅓, by artanh's series.
-                let s = x / (2.0 + x);
-                let square = s * s;
-                let mut sum = 1.0 / (2 * $terms + 1) as $real;
-                let mut k = $terms;
-                while k > 0 {
-                    k -= 1;
-                    sum = Self::fma::<FUSED>(sum, square, 1.0 / (2 * k + 1) as $real);
-                }
-                2.0 * s * sum
+                $ln_1p(x, Self::fma::<FUSED>)
             }
 
             #[inline(always)]
@@ -202,8 +216,42 @@ macro_rules! lane {
     };
 }
 
-lane!(f32, mantissa 23, smallest -127.0, &LEAST_ERROR, ln_1p 7);
-lane!(f64, mantissa 52, smallest -1023.0, &TAYLOR, ln_1p 16);
+lane!(f32, mantissa 23, least -126.0, &LEAST_ERROR, ln_1p_f32);
+lane!(f64, mantissa 52, least -1022.0, &TAYLOR, ln_1p_f64);
+
+/// x times a polynomial.
+#[inline(always)]
+fn ln_1p_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
+    let mut sum = LN_1P[0];
+    for &term in &LN_1P[1..] {
+        sum = fma(sum, x, term);
+    }
+    x * sum
+}
+
+/// log(1 + x) = 2 artanh(s), s = x / (2 + x) ≤ ⅓, by artanh's series.
+#[inline(always)]
+fn ln_1p_f64(x: f64, fma: impl Fn(f64, f64, f64) -> f64) -> f64 {
+    let s = x / (2.0 + x);
+    let mut sum = 1.0 / 33.0;
+    for k in (0..16).rev() {
+        sum = fma(sum, s * s, 1.0 / f64::from(2 * k + 1));
+    }
+    2.0 * s * sum
+}
+
+/// log(1 + x) / x for 0 ≤ x ≤ 1, the highest power first, found as [`LEAST_ERROR`]: its relative error is 3.3e-8.
+const LN_1P: [f32; 9] = [
+    0.005_364_375,
+    -0.030_064_005,
+    0.079_201_65,
+    -0.137_535_63,
+    0.191_535_46,
+    -0.248_571_38,
+    0.333_213_2,
+    -0.499_996_48,
+    1.0,
+];
 
 /// 2^r for |r| ≤ ½, the highest power first: among the polynomials whose last coefficient is exactly 1, so that no decay
 /// close to 1 drifts, the one of least relative error, 9.1e-8, found by linear programming.

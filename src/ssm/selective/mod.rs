@@ -42,7 +42,10 @@ mod step;
 mod tile;
 
 pub use element::{Element, Real};
-pub use inputs::{Gradients, Inputs, Outputs, Shape};
-pub use scan::{selective_scan, selective_scan_backward, selective_scan_backward_into, selective_scan_into};
+pub use inputs::{Gradients, Inputs, Kept, Outputs, Shape};
+pub use scan::{
+    selective_scan, selective_scan_backward, selective_scan_backward_into, selective_scan_backward_kept,
+    selective_scan_into, selective_scan_keeping,
+};
 pub use sequential::{selective_scan_backward_stored, selective_scan_seq};
 pub use step::{State, Step, Token};

@@ -47,15 +47,20 @@ impl Cut {
         self.chunks.iter().flat_map(of).collect()
     }
 
-    /// An array (batch, …) in these parts, its channels along `axis`.
-    pub(super) fn split<'a, T>(&self, array: ArrayViewMut3<'a, T>, axis: usize) -> Vec<ArrayViewMut3<'a, T>> {
+    /// An array (batch, …) in these parts, so many channels an entry along `axis`.
+    pub(super) fn split<'a, T>(
+        &self,
+        array: ArrayViewMut3<'a, T>,
+        axis: usize,
+        channels: usize,
+    ) -> Vec<ArrayViewMut3<'a, T>> {
         let mut parts = Vec::with_capacity(self.chunks.len() * self.groups.len());
         let mut rest = array;
         for chunk in &self.chunks {
             let (mut here, after) = rest.split_at(Axis(0), chunk.len());
             rest = after;
             for group in &self.groups {
-                let (part, others) = here.split_at(Axis(axis), group.len());
+                let (part, others) = here.split_at(Axis(axis), group.len().div_ceil(channels));
                 parts.push(part);
                 here = others;
             }

@@ -254,21 +254,22 @@ fn advance<T: Lane, const W: usize, const FUSED: bool>(
         let columns = k * W..k * W + y.len();
         let (raw, u) = (Lanes::load(&token.delta[columns.clone()]), Lanes::load(&token.u[columns.clone()]));
         let raw = raw.plus(Lanes::load(&step.bias[k * W..]));
-        let delta = if step.softplus { raw.map(|raw| raw.soft_plus::<FUSED>()) } else { raw };
-        trouble.watch(raw.zip(delta, |raw, delta| if delta < T::ZERO { T::NAN } else { raw }));
+        let delta = if step.softplus { raw.soft_plus::<FUSED>(raw.fade::<FUSED>()) } else { raw };
+        trouble.watch::<FUSED>(raw.zip(delta, |raw, delta| if delta < T::ZERO { T::NAN } else { raw }));
         let drive = delta.times(u);
         let mut sum = u.times(Lanes::load(&step.d[k * W..]));
         let entries = h.as_chunks_mut::<W>().0.iter_mut().zip(a.as_chunks::<W>().0);
         for ((h, a), (&b, &c)) in entries.zip(token.b.iter().zip(token.c)) {
-            let decay = delta.times(Lanes(*a)).map(T::exp2::<FUSED>);
+            let decay = delta.exp2_of::<FUSED>(Lanes(*a));
             let now = decay.fma::<FUSED>(Lanes(*h), drive.times(Lanes::splat(b)));
             sum = Lanes::splat(c).fma::<FUSED>(now, sum);
             *h = now.0;
         }
         if let Some(z) = token.z {
-            sum = sum.times(Lanes::load(&z[columns]).map(|z| z * z.sigma::<FUSED>()));
+            let z = Lanes::load(&z[columns]);
+            sum = sum.times(z).times(z.sigma(z.fade::<FUSED>()));
         }
-        trouble.watch(sum);
+        trouble.watch::<FUSED>(sum);
         sum.store(y);
     }
     trouble.saw_none()

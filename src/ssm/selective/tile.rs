@@ -2,11 +2,17 @@
 
 use std::ops::Range;
 
-use super::Inputs;
 use super::lanes::{Lane, Lanes};
+use super::{Inputs, Shape};
 
 /// Times that are worked on at once, and from one kept state to the next.
 pub(super) const TILE: usize = 32;
+
+/// The shape of the states that are kept, those before each tile but the first: (batch, blocks, what one block keeps).
+pub(super) fn kept<const W: usize>(shape: Shape) -> [usize; 3] {
+    let tiles = shape.length.div_ceil(TILE).saturating_sub(1);
+    [shape.batch, shape.channels.div_ceil(W), tiles * shape.state * W]
+}
 
 /// What stays the same for a group of channels: blocks of W lanes, padded with channels of zeros.
 pub(super) struct Group<'a, T: Lane, const W: usize> {
@@ -19,24 +25,23 @@ pub(super) struct Group<'a, T: Lane, const W: usize> {
     pub(super) bias: Vec<Lanes<T, W>>,
 }
 
-/// One block's vectors at a tile's times.
-pub(super) type Times<T, const W: usize> = [Lanes<T, W>; TILE];
-
-/// A tile's Δ, Δ u and y (D u to begin with), each (blocks, times).
-#[derive(Default)]
-pub(super) struct Tile<T, const W: usize> {
-    pub(super) delta: Vec<Times<T, W>>,
-    pub(super) drive: Vec<Times<T, W>>,
-    pub(super) y: Vec<Times<T, W>>,
+/// One block at one time. What is used together lies together: in arrays of their own these would be multiples of 4096 bytes
+/// apart, and each store would hold up the next load.
+#[derive(Clone, Copy)]
+pub(super) struct Moment<T, const W: usize> {
+    pub(super) delta: Lanes<T, W>,
+    /// Δ u.
+    pub(super) drive: Lanes<T, W>,
+    /// D u to begin with.
+    pub(super) y: Lanes<T, W>,
 }
 
-impl<T: Lane, const W: usize> Tile<T, W> {
-    pub(super) fn fit(&mut self, blocks: usize) {
-        for times in [&mut self.delta, &mut self.drive, &mut self.y] {
-            times.resize(blocks, [Lanes::ZERO; TILE]);
-        }
-    }
-}
+/// A block's moments or the like, and one that is not used: blocks of a multiple of 2048 bytes would share few places of
+/// the first cache.
+pub(super) type Times<M> = [M; TILE + 1];
+
+/// A tile's moments, (blocks, times).
+pub(super) type Tile<T, const W: usize> = Vec<Times<Moment<T, W>>>;
 
 impl<'a, T: Lane, const W: usize> Group<'a, T, W> {
     pub(super) fn new(inputs: &Inputs<'a, T>, channels: Range<usize>) -> Self {
@@ -92,37 +97,35 @@ impl<'a, T: Lane, const W: usize> Group<'a, T, W> {
         &values[time * width..][..width][self.channels.clone()]
     }
 
-    /// Reads times from `first` on into a tile; `trouble` sees what Δ must not be.
+    /// Makes a tile fit.
+    pub(super) fn fit(&self, tile: &mut Tile<T, W>) {
+        let nothing = Moment { delta: Lanes::ZERO, drive: Lanes::ZERO, y: Lanes::ZERO };
+        tile.resize(self.blocks(), [nothing; TILE + 1]);
+    }
+
+    /// Reads times from `first` on into a tile; `trouble` sees what Δ must not be, and `see` is shown block, time,
+    /// delta + bias, its [`fade`](Lanes::fade), and u.
     #[inline(always)]
     pub(super) fn load<const FUSED: bool>(
         &self,
-        first: usize,
-        steps: usize,
+        [first, steps]: [usize; 2],
         tile: &mut Tile<T, W>,
         trouble: &mut Lanes<T, W>,
+        mut see: impl FnMut(usize, usize, [Lanes<T, W>; 3]),
     ) {
+        let mut noted = *trouble;
         for t in 0..steps {
             let (delta, u) = (self.row(self.inputs.delta, first + t), self.row(self.inputs.u, first + t));
-            for (k, (delta, u)) in delta.chunks(W).zip(u.chunks(W)).enumerate() {
-                let (raw, u) = (Lanes::load(delta).plus(self.bias[k]), Lanes::load(u));
-                let delta = self.step_size::<FUSED>(raw);
-                trouble.watch(raw.zip(delta, |raw, delta| if delta < T::ZERO { T::NAN } else { raw }));
-                tile.delta[k][t] = delta;
-                tile.drive[k][t] = delta.times(u);
-                tile.y[k][t] = self.d[k].times(u);
+            let blocks = delta.chunks(W).zip(u.chunks(W)).zip(self.bias.iter().zip(&self.d)).enumerate();
+            for ((k, ((delta, u), (&bias, &d))), moments) in blocks.zip(&mut *tile) {
+                let (raw, u) = (Lanes::load(delta).plus(bias), Lanes::load(u));
+                let fade = if self.inputs.softplus { raw.fade::<FUSED>() } else { Lanes::ZERO };
+                let delta = if self.inputs.softplus { raw.soft_plus::<FUSED>(fade) } else { raw };
+                noted.watch::<FUSED>(raw.zip(delta, |raw, delta| if delta < T::ZERO { T::NAN } else { raw }));
+                moments[t] = Moment { delta, drive: delta.times(u), y: d.times(u) };
+                see(k, t, [raw, fade, u]);
             }
         }
-    }
-
-    /// delta + bias of one block.
-    #[inline(always)]
-    pub(super) fn raw(&self, time: usize, k: usize) -> Lanes<T, W> {
-        let row = self.row(self.inputs.delta, time);
-        Lanes::load(&row[k * W..(k * W + W).min(row.len())]).plus(self.bias[k])
-    }
-
-    #[inline(always)]
-    fn step_size<const FUSED: bool>(&self, raw: Lanes<T, W>) -> Lanes<T, W> {
-        if self.inputs.softplus { raw.map(|raw| raw.soft_plus::<FUSED>()) } else { raw }
+        *trouble = noted;
     }
 }
