@@ -9,6 +9,7 @@ import csv
 import datetime
 import json
 import os
+import platform
 import statistics
 import sys
 import time
@@ -72,10 +73,17 @@ def cells_of_notebooks(specs, repetitions):
     return waits
 
 
+def processor():
+    """The name that Linux has for it; on a virtual machine not always all of it."""
+    cpus = Path("/proc/cpuinfo")
+    lines = cpus.read_text().splitlines() if cpus.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
 def row(what, seconds, ratio):
     return {
         "what": what, "seconds": f"{statistics.median(seconds):.2f}", "ours_over_this": ratio,
-        "load": f"{os.getloadavg()[0]:.1f}", "cores": os.cpu_count(), "date": datetime.date.today().isoformat(),
+        "load": f"{os.getloadavg()[0]:.1f}", "cores": os.cpu_count(), "processor": processor(), "date": datetime.date.today().isoformat(),
         "command": "benches/waits/run",
     }
 
