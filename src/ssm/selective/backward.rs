@@ -11,8 +11,10 @@ use super::tile::{Group, Moment, TILE, Tile, Times, kept};
 use super::{Gradients, Inputs, Shape};
 use crate::numerics::on_threads;
 
-/// Parts of the work, however many threads there are: sums over parts have one order then.
+/// Parts of the work, however many threads there are: sums over parts have one order then. Of few sequences, no narrower
+/// than so many channels: the lines that a processor fetches ahead would be another thread's.
 const PARTS: usize = 4;
+const NARROWEST: usize = 128;
 
 /// One part's share of a backward pass: what it reads, and which of the gradients are its own.
 pub(super) struct Job<'i, 'o, T: Lane> {
@@ -52,7 +54,7 @@ pub(super) fn backward<T: Lane, const W: usize>(
     to: &mut Gradients<T>,
 ) -> Option<()> {
     let Shape { batch, length, channels, state } = inputs.shape;
-    let cut = Cut::new(inputs.shape, W, PARTS);
+    let cut = Cut::new(inputs.shape, W, PARTS.min(batch * channels.div_ceil(NARROWEST)));
     let whole = (batch, length, channels);
     let split = |values| Some(cut.split(ArrayViewMut3::from_shape(whole, values).ok()?, 2, 1));
     let z: Vec<Option<ArrayViewMut3<'_, T>>> = match &mut to.z {

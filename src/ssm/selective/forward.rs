@@ -41,8 +41,7 @@ pub(super) fn forward<T: Lane, const W: usize>(
     run: fn(Job<'_, '_, T>, &mut Room<T, W>) -> bool,
 ) -> Option<bool> {
     let Shape { batch, length, channels, state } = inputs.shape;
-    // More parts than threads: one that starts late leaves more to the others.
-    let cut = Cut::new(inputs.shape, W, if threads > 1 { 2 * threads } else { 1 });
+    let cut = Cut::new(inputs.shape, W, threads);
     let y = cut.split(ArrayViewMut3::from_shape((batch, length, channels), y).ok()?, 2, 1);
     let last = cut.split(ArrayViewMut3::from_shape((batch, channels, state), last).ok()?, 1, 1);
     let mut keep: Vec<Option<ArrayViewMut3<'_, T>>> = match keep {
