@@ -10,6 +10,8 @@
 //! | [`tasks`] | copying, selective copying, induction heads |
 //!
 //! Tensors are (batch, length, channels), f32 or f64, on the CPU. A candle error comes back as [`Error::Candle`](crate::Error).
+//! candle itself is here too, as [`candle_core`] and [`candle_nn`]: a notebook needs no dependency beside this one, and has
+//! the version whose tensors these layers take.
 
 mod convolution;
 mod long_convolution;
@@ -20,6 +22,10 @@ mod scan;
 mod slices;
 pub mod tasks;
 
+/// candle's tensors and automatic differentiation.
+pub use candle_core;
+/// candle's layers, losses and optimisers.
+pub use candle_nn;
 pub use convolution::causal_convolution;
 pub use long_convolution::{exponential_kernel, long_convolution};
 pub use norm::rms_norm;
