@@ -144,6 +144,32 @@ fn in_pieces_it_gives_the_same() {
 }
 
 #[test]
+fn a_memory_of_another_model_or_batch_is_refused() {
+    let model = LanguageModel::load(&checkpoint(), DType::F64).unwrap();
+    let tokens = Tensor::zeros((2, 3), DType::U32, &Device::Cpu).unwrap();
+    let mut of_three = model.memories(3).unwrap();
+    let error = model.continue_from(&tokens, &mut of_three).unwrap_err().to_string();
+    assert!(error.contains("`memory.window` has the shape [3, 3, 24]"), "{error}");
+    let mut smaller = model.memories(2).unwrap();
+    smaller[1].state = smaller[1].state.narrow(2, 0, 4).unwrap();
+    let error = model.continue_from(&tokens, &mut smaller).unwrap_err().to_string();
+    assert!(error.contains("`memory.state` has the shape [2, 24, 4]"), "{error}");
+}
+
+/// A convolution of one token leaves nothing to keep in the window.
+#[test]
+fn a_window_of_nothing_works_in_pieces() {
+    let config = Config::new(4).d_conv(1);
+    let weights = config.initial(DType::F64, 2).unwrap();
+    let block = Mamba::new(&config, VarBuilder::from_varmap(&weights, DType::F64, &Device::Cpu)).unwrap();
+    let x = random(&mut RandomState::new(3), &[2, 5, 4]);
+    let mut memory = block.memory(2).unwrap();
+    let parts = [(0, 2), (2, 1), (3, 2)]
+        .map(|(start, length)| block.continue_from(&x.narrow(1, start, length).unwrap(), &mut memory).unwrap());
+    close("pieces", &Tensor::cat(&parts, 1).unwrap(), &block.forward(&x).unwrap(), 1e-14);
+}
+
+#[test]
 fn nothing_flows_back_from_a_later_token() {
     let (_, model) = variables();
     let x = Var::from_tensor(&expected()["block.x"]).unwrap();

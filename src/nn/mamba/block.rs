@@ -6,8 +6,8 @@ use candle_core::{D, Tensor};
 use candle_nn::VarBuilder;
 
 use super::Config;
-use crate::Result;
 use crate::nn::{ScanInputs, causal_convolution, exponential_kernel, long_convolution, selective_scan};
+use crate::{Error, Result};
 
 /// The Mamba block.
 ///
@@ -122,13 +122,31 @@ impl Mamba {
     /// # Errors
     /// As [`forward`](Self::forward); a memory of another batch.
     pub fn continue_from(&self, u: &Tensor, memory: &mut Memory) -> Result<Tensor> {
+        let (batch, length, _) = u.dims3()?;
+        self.check_memory(memory, batch)?;
         let x = Tensor::cat(&[&memory.window, &self.branch(u, 0)?], 1)?;
-        let (seen, length) = (self.config.d_conv - 1, u.dim(1)?);
+        let seen = self.config.d_conv - 1;
         let window = x.narrow(1, length, seen)?.detach();
         let x = causal_convolution(&x, &self.conv_weight, &self.conv_bias)?.narrow(1, seen, length)?;
         let (y, state) = self.read_out(&x, u, Some(&memory.state))?;
         *memory = Memory { window, state };
         Ok(y)
+    }
+
+    /// That it is of so many sequences, and of a block of these sizes.
+    fn check_memory(&self, memory: &Memory, batch: usize) -> Result<()> {
+        let (d_inner, Config { d_conv, d_state, .. }) = (self.config.d_inner(), self.config);
+        let needed = [
+            ("memory.window", &memory.window, [batch, d_conv - 1, d_inner]),
+            ("memory.state", &memory.state, [batch, d_inner, d_state]),
+        ];
+        for (name, tensor, shape) in needed {
+            if tensor.dims() != shape {
+                let needed = format!("{shape:?}, from this model's `memory` for as many sequences as come in,");
+                return Err(Error::shape(name, needed, tensor.dims()));
+            }
+        }
+        Ok(())
     }
 
     /// The x branch (0) or the z branch (1): W u with the upper or the lower half of `in_proj`.
