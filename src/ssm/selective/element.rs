@@ -5,6 +5,7 @@ use std::ops::{Add, AddAssign, Mul, Sub};
 
 use rustfft::num_complex::Complex;
 
+use super::lanes::Lanes;
 use super::{Gradients, Inputs, Outputs, Shape, Step, Token, backward, forward, sequential, step, tile};
 
 /// What A, B, C and the states are made of: `f32`, `f64`, or [`Complex`] of these.
@@ -42,13 +43,24 @@ pub(super) mod sealed {
         where
             Self: Element;
 
-        /// Channels that [`Step`] keeps side by side, and A as it wants it.
+        /// What [`Step`] keeps of channels side by side.
+        type Block: Copy + Debug + PartialEq + Send + Sync;
+
+        /// How many channels these are.
         const LANES: usize;
 
+        /// A block of one number.
+        fn block(value: Self) -> Self::Block;
+
+        fn lane(block: &Self::Block, lane: usize) -> Self;
+
+        fn set_lane(block: &mut Self::Block, lane: usize, value: Self);
+
+        /// A as [`Step`] wants it.
         fn prepared(a: Self) -> Self;
 
         /// One time of one sequence; `false` as in `scan_into`.
-        fn advance(step: &Step<Self>, h: &mut [Self], token: Token<'_, Self>, y: &mut [Self::Real]) -> bool
+        fn advance(step: &Step<Self>, h: &mut [Self::Block], token: Token<'_, Self>, y: &mut [Self::Real]) -> bool
         where
             Self: Element;
 
@@ -138,13 +150,27 @@ macro_rules! numbers {
                 $real::is_finite(self)
             }
 
+            type Block = Lanes<$real, $lanes>;
+
             const LANES: usize = $lanes;
+
+            fn block(value: Self) -> Self::Block {
+                Lanes::splat(value)
+            }
+
+            fn lane(block: &Self::Block, lane: usize) -> Self {
+                block.0[lane]
+            }
+
+            fn set_lane(block: &mut Self::Block, lane: usize, value: Self) {
+                block.0[lane] = value;
+            }
 
             fn prepared(a: Self) -> Self {
                 a * std::$real::consts::LOG2_E
             }
 
-            fn advance(step: &Step<Self>, h: &mut [Self], token: Token<'_, Self>, y: &mut [Self]) -> bool {
+            fn advance(step: &Step<Self>, h: &mut [Self::Block], token: Token<'_, Self>, y: &mut [Self]) -> bool {
                 step::$advance(step, h, token, y)
             }
 
@@ -204,7 +230,21 @@ macro_rules! numbers {
                 self.re.is_finite() && self.im.is_finite()
             }
 
+            type Block = Self;
+
             const LANES: usize = 1;
+
+            fn block(value: Self) -> Self {
+                value
+            }
+
+            fn lane(block: &Self, _: usize) -> Self {
+                *block
+            }
+
+            fn set_lane(block: &mut Self, _: usize, value: Self) {
+                *block = value;
+            }
 
             fn prepared(a: Self) -> Self {
                 a

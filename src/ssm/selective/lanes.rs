@@ -7,9 +7,9 @@ use super::element::Real;
 use super::element::sealed::RealNumbers;
 
 /// As many channels as are worked on at once: 64 bytes, one cache line.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(align(64))]
-pub(super) struct Lanes<T, const W: usize>(pub(super) [T; W]);
+pub struct Lanes<T, const W: usize>(pub(super) [T; W]);
 
 impl<T: Lane, const W: usize> Lanes<T, W> {
     pub(super) const ZERO: Self = Self([T::ZERO; W]);
@@ -146,7 +146,7 @@ impl<T: Lane, const W: usize> Lanes<T, W> {
 }
 
 /// One lane's arithmetic.
-pub(super) trait Lane: Real + RealNumbers {
+pub trait Lane: Real + RealNumbers {
     /// log₂ e.
     const LOG2_E: Self;
     /// log 2.

@@ -31,8 +31,8 @@ use crate::{Error, Result};
 pub struct Step<E: Element> {
     channels: usize,
     state: usize,
-    /// A as the arithmetic wants it.
-    a: Vec<E>,
+    /// A as the arithmetic wants it, (blocks, N).
+    a: Vec<E::Block>,
     d: Vec<E::Real>,
     bias: Vec<E::Real>,
     softplus: bool,
@@ -42,7 +42,8 @@ pub struct Step<E: Element> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct State<E: Element> {
     batch: usize,
-    h: Vec<E>,
+    /// (batch, blocks, N): a block is a line of the cache.
+    h: Vec<E::Block>,
 }
 
 /// What one time brings.
@@ -67,10 +68,10 @@ impl<E: Element> Step<E> {
     /// As [`Inputs::new`].
     pub fn new(channels: usize, state: usize, a: &[E]) -> Result<Self> {
         Inputs::new(Shape { batch: 0, length: 0, channels, state }, &[], &[], a, &[], &[])?;
-        let mut prepared = vec![E::ZERO; padded::<E>(channels) * state];
-        gather(a, state, E::LANES, &mut prepared);
-        prepared.iter_mut().for_each(|a| *a = E::prepared(*a));
-        let zeros = || vec![E::Real::ZERO; padded::<E>(channels)];
+        let blocks = channels.div_ceil(E::LANES);
+        let mut prepared = vec![E::block(E::ZERO); blocks * state];
+        gather(&a.iter().map(|&a| E::prepared(a)).collect::<Vec<E>>(), state, &mut prepared);
+        let zeros = || vec![E::Real::ZERO; blocks * E::LANES];
         Ok(Self { channels, state, a: prepared, d: zeros(), bias: zeros(), softplus: false })
     }
 
@@ -104,7 +105,7 @@ impl<E: Element> Step<E> {
 
     /// States of 0 for so many sequences.
     pub fn start(&self, batch: usize) -> State<E> {
-        State { batch, h: vec![E::ZERO; batch * self.a.len()] }
+        State { batch, h: vec![E::block(E::ZERO); batch * self.a.len()] }
     }
 
     /// The given states, (batch, channels, state): what a scan gave as its last.
@@ -117,7 +118,7 @@ impl<E: Element> Step<E> {
         finite("states", states, &[batch, self.channels, self.state])?;
         let rows = states.chunks_exact(self.channels * self.state);
         for (from, to) in rows.zip(state.h.chunks_exact_mut(self.a.len())) {
-            gather(from, self.state, E::LANES, to);
+            gather(from, self.state, to);
         }
         Ok(state)
     }
@@ -128,8 +129,8 @@ impl<E: Element> Step<E> {
         let rows = states.chunks_exact_mut(self.channels * self.state);
         for (from, to) in state.h.chunks_exact(self.a.len()).zip(rows) {
             for (channel, row) in to.chunks_exact_mut(self.state).enumerate() {
-                let block = &from[channel / E::LANES * E::LANES * self.state..];
-                row.iter_mut().enumerate().for_each(|(n, to)| *to = block[n * E::LANES + channel % E::LANES]);
+                let blocks = &from[channel / E::LANES * self.state..];
+                row.iter_mut().zip(blocks).for_each(|(to, block)| *to = E::lane(block, channel % E::LANES));
             }
         }
         states
@@ -142,7 +143,10 @@ impl<E: Element> Step<E> {
     /// type cannot hold: then the state is of no more use.
     pub fn advance(&self, state: &mut State<E>, token: Token<'_, E>, y: &mut [E::Real]) -> Result<()> {
         let (batch, channels) = (state.batch, self.channels);
-        fits("state", state.h.len(), &[batch, self.a.len()])?;
+        if state.h.len() != batch * self.a.len() {
+            let made = "made by this step's `start` or `start_from`";
+            return Err(Error::domain("state", "of a step of other channels or states", made));
+        }
         fits("u", token.u.len(), &[batch, channels])?;
         fits("delta", token.delta.len(), &[batch, channels])?;
         fits("b", token.b.len(), &[batch, self.state])?;
@@ -189,20 +193,21 @@ impl<E: Element> Step<E> {
     }
 }
 
-fn padded<E: Element>(channels: usize) -> usize {
-    channels.div_ceil(E::LANES) * E::LANES
-}
-
-/// (channels, N) to (blocks, N, lanes).
-fn gather<E: Copy>(from: &[E], n: usize, lanes: usize, to: &mut [E]) {
+/// (channels, N) to (blocks, N).
+fn gather<E: Element>(from: &[E], n: usize, to: &mut [E::Block]) {
     for (channel, row) in from.chunks_exact(n).enumerate() {
-        let block = &mut to[channel / lanes * lanes * n..];
-        row.iter().enumerate().for_each(|(n, &value)| block[n * lanes + channel % lanes] = value);
+        let blocks = &mut to[channel / E::LANES * n..];
+        row.iter().zip(blocks).for_each(|(&value, block)| E::set_lane(block, channel % E::LANES, value));
     }
 }
 
 /// For any kind of number, as the equation is written.
-pub(super) fn advance_plain<E: Element>(step: &Step<E>, h: &mut [E], token: Token<'_, E>, y: &mut [E::Real]) -> bool {
+pub(super) fn advance_plain<E: Element<Block = E>>(
+    step: &Step<E>,
+    h: &mut [E],
+    token: Token<'_, E>,
+    y: &mut [E::Real],
+) -> bool {
     let n = step.state;
     let mut good = true;
     for (d, (y, h)) in y.iter_mut().zip(h.chunks_exact_mut(n)).enumerate() {
@@ -224,7 +229,7 @@ pub(super) fn advance_plain<E: Element>(step: &Step<E>, h: &mut [E], token: Toke
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
-pub(super) fn advance_f32(step: &Step<f32>, h: &mut [f32], token: Token<'_, f32>, y: &mut [f32]) -> bool {
+pub(super) fn advance_f32(step: &Step<f32>, h: &mut [Lanes<f32, 16>], token: Token<'_, f32>, y: &mut [f32]) -> bool {
     if target_cfg_f!(target_feature = "fma") {
         advance::<f32, 16, true>(step, h, token, y)
     } else {
@@ -233,7 +238,7 @@ pub(super) fn advance_f32(step: &Step<f32>, h: &mut [f32], token: Token<'_, f32>
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
-pub(super) fn advance_f64(step: &Step<f64>, h: &mut [f64], token: Token<'_, f64>, y: &mut [f64]) -> bool {
+pub(super) fn advance_f64(step: &Step<f64>, h: &mut [Lanes<f64, 8>], token: Token<'_, f64>, y: &mut [f64]) -> bool {
     if target_cfg_f!(target_feature = "fma") {
         advance::<f64, 8, true>(step, h, token, y)
     } else {
@@ -242,14 +247,14 @@ pub(super) fn advance_f64(step: &Step<f64>, h: &mut [f64], token: Token<'_, f64>
 }
 
 #[inline(always)]
-fn advance<T: Lane, const W: usize, const FUSED: bool>(
+fn advance<T: Lane + Element<Block = Lanes<T, W>>, const W: usize, const FUSED: bool>(
     step: &Step<T>,
-    h: &mut [T],
+    h: &mut [Lanes<T, W>],
     token: Token<'_, T>,
     y: &mut [T],
 ) -> bool {
     let mut trouble = Lanes::<T, W>::ZERO;
-    let blocks = h.chunks_exact_mut(W * step.state).zip(step.a.chunks_exact(W * step.state));
+    let blocks = h.chunks_exact_mut(step.state).zip(step.a.chunks_exact(step.state));
     for (k, ((h, a), y)) in blocks.zip(y.chunks_mut(W)).enumerate() {
         let columns = k * W..k * W + y.len();
         let (raw, u) = (Lanes::load(&token.delta[columns.clone()]), Lanes::load(&token.u[columns.clone()]));
@@ -258,12 +263,9 @@ fn advance<T: Lane, const W: usize, const FUSED: bool>(
         trouble.watch::<FUSED>(raw.zip(delta, |raw, delta| if delta < T::ZERO { T::NAN } else { raw }));
         let drive = delta.times(u);
         let mut sum = u.times(Lanes::load(&step.d[k * W..]));
-        let entries = h.as_chunks_mut::<W>().0.iter_mut().zip(a.as_chunks::<W>().0);
-        for ((h, a), (&b, &c)) in entries.zip(token.b.iter().zip(token.c)) {
-            let decay = delta.exp2_of::<FUSED>(Lanes(*a));
-            let now = decay.fma::<FUSED>(Lanes(*h), drive.times(Lanes::splat(b)));
-            sum = Lanes::splat(c).fma::<FUSED>(now, sum);
-            *h = now.0;
+        for ((h, &a), (&b, &c)) in h.iter_mut().zip(a).zip(token.b.iter().zip(token.c)) {
+            *h = delta.exp2_of::<FUSED>(a).fma::<FUSED>(*h, drive.times(Lanes::splat(b)));
+            sum = Lanes::splat(c).fma::<FUSED>(*h, sum);
         }
         if let Some(z) = token.z {
             let z = Lanes::load(&z[columns]);
