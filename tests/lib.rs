@@ -8,6 +8,8 @@ mod bayes;
 mod check;
 mod conjugate;
 mod data;
+#[cfg(all(feature = "deep", feature = "emulate"))]
+mod device_scan;
 mod display;
 mod expfam;
 mod glm;

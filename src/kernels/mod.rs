@@ -15,6 +15,10 @@
 //! | `cuda` | `cuda` | on an NVIDIA GPU; the source is compiled when first used | a driver and the library NVRTC; none of it to build |
 //!
 //! Both take any CUDA C++ text, so a notebook's cell can edit a kernel and run it.
+//!
+//! An [`Outline`] is a plan without numbers, for memory that someone else has. With the feature `candle-cuda`,
+//! `nn::selective_scan` launches [`selective_scan`]'s outlines on candle's tensors where they lie; it needs nvcc to build and
+//! the driver to start, since candle links it. With `emulate`, `nn::emulated_selective_scan` runs the same outlines here.
 
 #[cfg(feature = "cuda")]
 pub mod cuda;
@@ -25,5 +29,5 @@ pub mod prefix_sum;
 pub mod selective_scan;
 mod source;
 
-pub use plan::{Arg, Buffer, BufferId, Data, Launch, Plan, Role, Step};
+pub use plan::{Arg, Buffer, BufferId, Data, Kind, Launch, Outline, Plan, Role, Slot, Step};
 pub use source::{PREFIX_SUM, SELECTIVE_SCAN, SOURCES, Source};

@@ -33,6 +33,15 @@ impl Data {
         if matches!(self, Self::Bf16(_)) { 2 } else { 4 }
     }
 
+    /// In what its elements are stored.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::F32(_) => Kind::F32,
+            Self::Bf16(_) => Kind::Bf16,
+            Self::I32(_) => Kind::I32,
+        }
+    }
+
     /// bfloat16 numbers, each the nearest to its `f32`, ties to even.
     ///
     /// ```
@@ -55,6 +64,36 @@ impl Data {
             Self::F32(values) => values.clone(),
             Self::Bf16(values) => values.iter().map(|&bits| f32::from_bits(u32::from(bits) << 16)).collect(),
             Self::I32(values) => values.iter().map(|&value| value as f32).collect(),
+        }
+    }
+}
+
+/// In what a buffer's elements are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// 32-bit floats.
+    F32,
+    /// bfloat16 numbers.
+    Bf16,
+    /// 32-bit integers.
+    I32,
+}
+
+impl Kind {
+    fn zeros(self, len: usize) -> Data {
+        match self {
+            Self::F32 => Data::F32(vec![0.0; len]),
+            Self::Bf16 => Data::Bf16(vec![0; len]),
+            Self::I32 => Data::I32(vec![0; len]),
+        }
+    }
+
+    /// NaN, or the integer whose bits are all 1.
+    fn unwritten(self, len: usize) -> Data {
+        match self {
+            Self::F32 => Data::F32(vec![f32::NAN; len]),
+            Self::Bf16 => Data::Bf16(vec![0xffff; len]),
+            Self::I32 => Data::I32(vec![-1; len]),
         }
     }
 }
@@ -185,6 +224,102 @@ pub struct Step {
     pub args: Vec<Arg>,
 }
 
+impl Step {
+    /// A launch on a plan's `buffers` buffers.
+    fn new(kernel: &str, launch: Launch, args: impl IntoIterator<Item = Arg>, buffers: usize) -> Result<Self> {
+        launch.validate()?;
+        let args: Vec<Arg> = args.into_iter().collect();
+        let foreign = |arg: &&Arg| matches!(arg, Arg::Buffer(id) if id.0 >= buffers);
+        if let Some(arg) = args.iter().find(foreign) {
+            return Err(Error::domain("args", format!("{arg:?}"), "a buffer that this plan made"));
+        }
+        Ok(Self { kernel: kernel.to_string(), launch, args })
+    }
+}
+
+/// A buffer for which there is no memory yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// What the buffer will be called.
+    pub name: &'static str,
+    /// What it is for; a [`Role::State`] starts at 0.
+    pub role: Role,
+    /// In what its elements are stored.
+    pub kind: Kind,
+    /// How many they are.
+    pub len: usize,
+}
+
+/// Launches on memory that is elsewhere: a [`Plan`] without its numbers. Who has the memory (candle's tensors on a GPU)
+/// puts an address to each slot; [`Outline::fill`] makes a plan of it, to be run as any other.
+///
+/// ```
+/// use mlnotes::kernels::{Data, Kind, Launch, Outline, Role, Slot};
+///
+/// let mut outline = Outline::default();
+/// let x = outline.slot(Slot { name: "x", role: Role::Input, kind: Kind::F32, len: 2 });
+/// let y = outline.slot(Slot { name: "y", role: Role::Output, kind: Kind::F32, len: 2 });
+/// outline.launch("prefix_sum_v1", Launch::line(1, 1), [x.into(), y.into(), 2.into()])?;
+/// let plan = outline.fill(|_| Ok(Data::F32(vec![1.0, 2.0])))?;
+/// assert_eq!(plan.f32("x")?, [1.0, 2.0]);
+/// assert!(outline.fill(|_| Ok(Data::F32(vec![1.0]))).is_err());
+/// # Ok::<(), mlnotes::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outline {
+    slots: Vec<Slot>,
+    steps: Vec<Step>,
+}
+
+impl Outline {
+    /// Adds a slot.
+    pub fn slot(&mut self, slot: Slot) -> BufferId {
+        self.slots.push(slot);
+        BufferId(self.slots.len() - 1)
+    }
+
+    /// Adds a launch after those that are there.
+    ///
+    /// # Errors
+    /// As [`Plan::launch`].
+    pub fn launch(&mut self, kernel: &str, launch: Launch, args: impl IntoIterator<Item = Arg>) -> Result<()> {
+        self.steps.push(Step::new(kernel, launch, args, self.slots.len())?);
+        Ok(())
+    }
+
+    /// The slots; the numbers of their buffers are their places.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// The launches.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The plan whose inputs hold what `input` gives for each.
+    ///
+    /// # Errors
+    /// Those of `input`; [`Error::Domain`] for data of another length or kind than the slot's.
+    pub fn fill(&self, mut input: impl FnMut(&Slot) -> Result<Data>) -> Result<Plan> {
+        let mut plan = Plan { buffers: Vec::with_capacity(self.slots.len()), steps: self.steps.clone() };
+        for slot in &self.slots {
+            let Slot { name, role, kind, len } = *slot;
+            let data = match role {
+                Role::Input => input(slot)?,
+                Role::Output => kind.unwritten(len),
+                Role::State => kind.zeros(len),
+            };
+            if (data.kind(), data.len()) != (kind, len) {
+                let given = format!("{name} with {} of {:?}", data.len(), data.kind());
+                return Err(Error::domain("input", given, format!("{len} of {kind:?} there, as its slot says")));
+            }
+            plan.buffer(name, role, data);
+        }
+        Ok(plan)
+    }
+}
+
 /// Buffers, and the launches that work on them one after the other.
 ///
 /// ```
@@ -241,13 +376,7 @@ impl Plan {
     /// # Errors
     /// [`Error::Domain`] for a grid, a block or shared memory that no GPU takes, or a buffer of another plan.
     pub fn launch(&mut self, kernel: &str, launch: Launch, args: impl IntoIterator<Item = Arg>) -> Result<()> {
-        launch.validate()?;
-        let args: Vec<Arg> = args.into_iter().collect();
-        let foreign = |arg: &&Arg| matches!(arg, Arg::Buffer(id) if id.0 >= self.buffers.len());
-        if let Some(arg) = args.iter().find(foreign) {
-            return Err(Error::domain("args", format!("{arg:?}"), "a buffer that this plan made"));
-        }
-        self.steps.push(Step { kernel: kernel.to_string(), launch, args });
+        self.steps.push(Step::new(kernel, launch, args, self.buffers.len())?);
         Ok(())
     }
 

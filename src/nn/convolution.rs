@@ -3,7 +3,7 @@
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 
-use super::slices::{self, Held, Number, by_dtype, entries, same_dtype};
+use super::slices::{self, Held, Number, by_dtype, entries, in_floats, same_device, same_dtype};
 use crate::Result;
 
 /// The causal depthwise convolution of Mamba with its SiLU: (batch, length, channels) to the same.
@@ -13,8 +13,12 @@ use crate::Result;
 /// `weight` is (channels, 1, K) as in a checkpoint, `bias` (channels). Both are one operation of candle's graph; gradients
 /// flow to all three.
 ///
+/// # On a GPU
+/// Elsewhere than on the CPU it is put together from candle's operations, a product and a sum for each of the K taps, in
+/// f32 where the tensors are bf16: right, and K times through memory where one kernel would go once.
+///
 /// # Errors
-/// Tensors of other shapes or kinds of numbers, or not on the CPU.
+/// Tensors of other shapes or kinds of numbers, or on different devices.
 ///
 /// Source: Gu and Dao, *Mamba* (2023), section 3.4 and figure 3.
 ///
@@ -45,8 +49,26 @@ fn apply(x: &Tensor, weight: &Tensor, bias: &Tensor) -> candle_core::Result<Tens
             bias.dims()
         );
     }
-    same_dtype(x.dtype(), &[("weight", Some(weight)), ("bias", Some(bias))])?;
+    let parameters = [("weight", Some(weight)), ("bias", Some(bias))];
+    same_dtype(x.dtype(), &parameters)?;
+    same_device(x.device(), &parameters)?;
+    if !x.device().is_cpu() {
+        return composed(x, weight, bias);
+    }
     x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, Convolution)
+}
+
+/// The same of candle's own operations, wherever the tensors are.
+fn composed(x: &Tensor, weight: &Tensor, bias: &Tensor) -> candle_core::Result<Tensor> {
+    let (dtype, width, length) = (x.dtype(), weight.dim(2)?, x.dim(1)?);
+    let [x, weight, bias] = [in_floats(x)?, in_floats(weight)?, in_floats(bias)?];
+    let x = x.pad_with_zeros(1, width - 1, 0)?;
+    let weight = weight.squeeze(1)?;
+    let mut p = bias.broadcast_as((x.dim(0)?, length, x.dim(2)?))?;
+    for k in 0..width {
+        p = (p + x.narrow(1, k, length)?.broadcast_mul(&weight.narrow(1, k, 1)?.squeeze(1)?)?)?;
+    }
+    p.silu()?.to_dtype(dtype)
 }
 
 struct Convolution;
@@ -186,5 +208,20 @@ impl CustomOp3 for Convolution {
         dy: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         by_dtype!(x.dtype(), "the causal convolution", backward(x, weight, bias, dy))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::slices::tests::{agree, normal};
+    use super::{apply, composed};
+
+    /// Planted: a tap one time late; the weights turned; no SiLU. Each turns this red.
+    #[test]
+    fn the_composed_form_is_the_operation() {
+        for (batch, length, channels, width) in [(1, 1, 1, 1), (2, 7, 3, 4), (1, 2, 5, 4), (2, 5, 4, 1)] {
+            let inputs = [normal(&[batch, length, channels]), normal(&[channels, 1, width]), normal(&[channels])];
+            agree(&inputs, |[x, weight, bias]| composed(x, weight, bias), |[x, weight, bias]| apply(x, weight, bias));
+        }
     }
 }

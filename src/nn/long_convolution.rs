@@ -4,7 +4,7 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
 use ndarray::{Array2, ArrayView2, Axis};
 
-use super::slices::{self, Held, Number, by_dtype, entries, same_dtype};
+use super::slices::{self, Held, Number, by_dtype, entries, on_cpu, same_dtype};
 use crate::Result;
 use crate::ssm::lti::Convolution;
 
@@ -40,6 +40,7 @@ pub fn long_convolution(u: &Tensor, kernel: &Tensor) -> Result<Tensor> {
         return Err(crate::Error::shape("kernel", format!("({channels}, taps), a row per channel,"), kernel.dims()));
     }
     same_dtype(u.dtype(), &[("kernel", Some(kernel))])?;
+    on_cpu("the long convolution", &[u, kernel])?;
     Ok(u.contiguous()?.apply_op2(&kernel.contiguous()?, LongConvolution)?)
 }
 
@@ -83,6 +84,7 @@ pub fn exponential_kernel(exponents: &Tensor, coefficients: &Tensor, length: usi
         ));
     }
     same_dtype(exponents.dtype(), &[("coefficients", Some(coefficients))])?;
+    on_cpu("the exponential kernel", &[exponents, coefficients])?;
     Ok(exponents.contiguous()?.apply_op2(&coefficients.contiguous()?, ExponentialKernel { length })?)
 }
 

@@ -7,13 +7,26 @@
 //! | [`causal_convolution`] | the causal depthwise convolution before it, as one operation |
 //! | [`S4d`] | a layer of diagonal state space models, and what it is made of: [`exponential_kernel`], [`long_convolution`] |
 //! | [`rms_norm`] | the normalisation around it, as one operation |
+//! | [`gpu`], [`weights_on`] | a GPU's device, and weights moved to it |
 //! | [`tasks`] | copying, selective copying, induction heads |
 //!
-//! Tensors are (batch, length, channels), f32 or f64, on the CPU. A candle error comes back as [`Error::Candle`](crate::Error).
+//! Tensors are (batch, length, channels). A candle error comes back as [`Error::Candle`](crate::Error).
 //! candle itself is here too, as [`candle_core`] and [`candle_nn`]: a notebook needs no dependency beside this one, and has
 //! the version whose tensors these layers take.
+//!
+//! | on | numbers | what runs |
+//! | --- | --- | --- |
+//! | the CPU | f32, f64 | slices, in parallel, one operation of candle's graph each |
+//! | an NVIDIA GPU (feature `candle-cuda`) | f32, bf16 | [`selective_scan`]: this crate's kernels, forward and backward, in candle's memory and stream; [`causal_convolution`], [`rms_norm`]: candle's operations; so all of [`mamba`] but the invariant block as one sequence |
+//! | any other device, or a GPU without the feature | | [`causal_convolution`], [`rms_norm`] alone; the others are refused |
+//!
+//! [`S4d`], [`long_convolution`] and [`exponential_kernel`] are on the CPU alone and refuse other tensors. With the feature
+//! `emulate`, `emulated_selective_scan` is what the scan does on a GPU, on the CPU under the emulator.
 
 mod convolution;
+mod gpu;
+#[cfg(any(feature = "emulate", feature = "candle-cuda"))]
+mod kernels;
 mod long_convolution;
 pub mod mamba;
 mod norm;
@@ -27,7 +40,10 @@ pub use candle_core;
 /// candle's layers, losses and optimisers.
 pub use candle_nn;
 pub use convolution::causal_convolution;
+pub use gpu::{gpu, weights_on};
 pub use long_convolution::{exponential_kernel, long_convolution};
 pub use norm::rms_norm;
 pub use s4d::S4d;
+#[cfg(feature = "emulate")]
+pub use scan::emulated_selective_scan;
 pub use scan::{ScanInputs, selective_scan};

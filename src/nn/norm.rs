@@ -1,9 +1,9 @@
 //! The scale of a token's features, taken out.
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, D, Layout, Shape, Tensor};
 
-use super::slices::{self, Held, Number, by_dtype, entries, same_dtype};
+use super::slices::{self, Held, Number, by_dtype, entries, in_floats, same_device, same_dtype};
 use crate::Result;
 
 /// Root mean square normalisation (均方根归一化) over the last axis, with ε = 1e-5.
@@ -12,8 +12,11 @@ use crate::Result;
 ///
 /// `weight` is (channels). One operation of candle's graph; gradients flow to both.
 ///
+/// # On a GPU
+/// Elsewhere than on the CPU it is put together from candle's operations, in f32 where the tensors are bf16.
+///
 /// # Errors
-/// A weight of another length or kind of number; tensors not on the CPU.
+/// A weight of another length or kind of number; tensors on different devices.
 ///
 /// Source: Zhang and Sennrich, *Root mean square layer normalization* (2019), equation 4.
 ///
@@ -39,7 +42,18 @@ fn apply(x: &Tensor, weight: &Tensor) -> candle_core::Result<Tensor> {
         candle_core::bail!("`weight` has the shape {:?}, but [{channels}] is needed, above 0", weight.dims());
     }
     same_dtype(x.dtype(), &[("weight", Some(weight))])?;
+    same_device(x.device(), &[("weight", Some(weight))])?;
+    if !x.device().is_cpu() {
+        return composed(x, weight);
+    }
     x.contiguous()?.apply_op2(&weight.contiguous()?, RmsNorm)
+}
+
+/// The same of candle's own operations, wherever the tensors are.
+fn composed(x: &Tensor, weight: &Tensor) -> candle_core::Result<Tensor> {
+    let (dtype, x, weight) = (x.dtype(), in_floats(x)?, in_floats(weight)?);
+    let scale = (x.sqr()?.mean_keepdim(D::Minus1)? + EPSILON)?.sqrt()?;
+    x.broadcast_div(&scale)?.broadcast_mul(&weight)?.to_dtype(dtype)
 }
 
 struct RmsNorm;
@@ -112,5 +126,22 @@ impl CustomOp2 for RmsNorm {
         dy: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         by_dtype!(x.dtype(), "rms_norm", backward(x, weight, dy))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::slices::tests::{agree, normal};
+    use super::{apply, composed};
+
+    /// Planted: the sum for the mean; no ε. Each turns this red.
+    #[test]
+    fn the_composed_form_is_the_operation() {
+        for shape in [&[1, 1][..], &[2, 5, 3], &[4, 7]] {
+            let channels = shape[shape.len() - 1];
+            // Small, so that ε counts.
+            let inputs = [(normal(shape) * 0.01).unwrap(), normal(&[channels])];
+            agree(&inputs, |[x, weight]| composed(x, weight), |[x, weight]| apply(x, weight));
+        }
     }
 }

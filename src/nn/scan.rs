@@ -3,11 +3,17 @@
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(feature = "candle-cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Device, Layout, Shape, Tensor};
 
+#[cfg(any(feature = "emulate", feature = "candle-cuda"))]
+use super::kernels;
 use super::slices::{self, Held, Number, by_dtype, entries, same_dtype};
 use crate::Result;
+#[cfg(feature = "emulate")]
+use crate::kernels::emulate::{Module, Order};
 use crate::ssm::selective::{self, Gradients, Inputs, Kept};
 
 /// The tensors of a [`selective_scan`].
@@ -56,8 +62,18 @@ pub struct ScanInputs<'a> {
 /// The backward pass computes the states again instead of having stored them, from one in 32 times that the forward pass
 /// keeps where a gradient will be asked for: memory O(batch · length · channels).
 ///
+/// # On a GPU
+/// With the feature `candle-cuda`, tensors on a CUDA device are given to the kernels of `kernels/selective_scan.cu`, which work
+/// in candle's memory and stream; nothing is copied to the host. They take f32, or bf16 for `u`, `delta`, `b`, `c` and `z` with
+/// the rest in bf16 or f32; every sum is f32. Which version runs: [`Version::for_device`](crate::kernels::selective_scan::Version::for_device)
+/// without gradients; with them the fused one, which keeps one state in 8. The numbers themselves are not looked at there: a NaN
+/// comes out as NaN, and an A above 0 grows. Gradients of A, B, C, D and the bias are summed by atomics, so their last bits
+/// vary from run to run.
+///
 /// # Errors
-/// Tensors of other shapes or kinds of numbers, not on the CPU, not finite; A above 0; a negative step.
+/// Tensors of other shapes or kinds of numbers, on different devices; on the CPU numbers that are not finite, A above 0, a
+/// negative step; on a GPU f64, more than 96 states a channel or 64 with gradients, an empty batch or sequence; a device
+/// that is neither.
 ///
 /// Source: Gu and Dao, *Mamba* (2023), Algorithm 2 and section 3.3.
 ///
@@ -82,50 +98,129 @@ pub struct ScanInputs<'a> {
 /// # Ok::<(), mlnotes::Error>(())
 /// ```
 pub fn selective_scan(inputs: &ScanInputs<'_>) -> Result<(Tensor, Tensor)> {
-    Ok(apply(inputs)?)
+    Ok(apply(inputs, Means::OfDevice)?)
 }
 
-fn apply(inputs: &ScanInputs<'_>) -> candle_core::Result<(Tensor, Tensor)> {
+/// What [`selective_scan`] does on a GPU, kernels and gradients and the choice of the version, for tensors on the CPU:
+/// `module` is [`SELECTIVE_SCAN`](crate::kernels::SELECTIVE_SCAN) under emulation, or an edited copy. For small sizes.
+///
+/// # Errors
+/// As [`selective_scan`] on a GPU, for tensors that are not on the CPU; whatever the emulator finds the kernels to do wrong.
+///
+/// ```
+/// use std::sync::Arc;
+/// use candle_core::{DType, Device, Tensor, Var};
+/// use mlnotes::kernels::{SELECTIVE_SCAN, emulate::{Module, Order}};
+/// use mlnotes::nn::{ScanInputs, emulated_selective_scan};
+///
+/// let row = |values: [f32; 3]| Tensor::new(&values, &Device::Cpu)?.reshape((1, 3, 1));
+/// let (u, ones, delta) = (Var::from_tensor(&row([1.0, 2.0, 3.0])?)?, row([1.0; 3])?, row([1.0, 0.5, 1.0])?);
+/// let inputs = ScanInputs {
+///     u: &u, delta: &delta, a: &Tensor::zeros((1, 1), DType::F32, &Device::Cpu)?, b: &ones, c: &ones,
+///     d: None, z: None, delta_bias: None, softplus: false, initial: None,
+/// };
+/// let module = Arc::new(Module::load(SELECTIVE_SCAN)?);
+/// let (y, _) = emulated_selective_scan(&inputs, &module, Order::default())?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [1.0, 2.0, 5.0]);
+/// let slopes = y.sum_all()?.backward()?;
+/// assert_eq!(slopes.get(&u).unwrap().flatten_all()?.to_vec1::<f32>()?, [3.0, 1.0, 1.0]);
+/// # Ok::<(), mlnotes::Error>(())
+/// ```
+#[cfg(feature = "emulate")]
+pub fn emulated_selective_scan(
+    inputs: &ScanInputs<'_>,
+    module: &Arc<Module>,
+    order: Order,
+) -> Result<(Tensor, Tensor)> {
+    let emulator = kernels::emulated::Emulator { module: module.clone(), order };
+    Ok(apply(inputs, Means::Emulator(emulator))?)
+}
+
+/// What computes a scan.
+enum Means {
+    /// Slices on the CPU, kernels on a GPU.
+    OfDevice,
+    #[cfg(feature = "emulate")]
+    Emulator(kernels::emulated::Emulator),
+}
+
+impl Means {
+    /// Whether it is this crate's kernels; an error where there is nothing for the device.
+    fn are_kernels(&self, device: &Device) -> candle_core::Result<bool> {
+        match (self, device) {
+            (Self::OfDevice, Device::Cpu) => Ok(false),
+            #[cfg(feature = "candle-cuda")]
+            (Self::OfDevice, Device::Cuda(_)) => Ok(true),
+            #[cfg(feature = "emulate")]
+            (Self::Emulator(_), Device::Cpu) => Ok(true),
+            #[cfg(feature = "emulate")]
+            (Self::Emulator(_), _) => {
+                candle_core::bail!("the emulator works on the CPU: `to_device(&Device::Cpu)` all inputs")
+            }
+            (Self::OfDevice, other) => slices::nothing_for("the selective scan", other),
+        }
+    }
+}
+
+fn apply(inputs: &ScanInputs<'_>, means: Means) -> candle_core::Result<(Tensor, Tensor)> {
     let ScanInputs { u, delta, a, b, c, d, z, delta_bias, softplus, initial } = *inputs;
-    let dtype = u.dtype();
-    let named = [("delta", Some(delta)), ("a", Some(a)), ("b", Some(b)), ("c", Some(c)), ("d", d), ("z", z)];
-    same_dtype(dtype, &named)?;
-    same_dtype(dtype, &[("delta_bias", delta_bias), ("initial", initial)])?;
+    let sequences = [("u", Some(u)), ("delta", Some(delta)), ("b", Some(b)), ("c", Some(c)), ("z", z)];
+    let rest = [("a", Some(a)), ("d", d), ("delta_bias", delta_bias), ("initial", initial)];
+    let by_kernels = means.are_kernels(u.device())?;
+    slices::same_device(u.device(), &sequences)?;
+    slices::same_device(u.device(), &rest)?;
     let shape = scan_shape(inputs)?;
-    let optional = |tensor: Option<&Tensor>| tensor.map(Tensor::contiguous).transpose();
+    let tracked = [sequences.as_slice(), &rest[..3]].concat().iter().any(|(_, x)| x.is_some_and(Tensor::track_op));
+    let (ready, floats): (Prepare, Prepare) = match by_kernels {
+        false => {
+            same_dtype(u.dtype(), &sequences)?;
+            same_dtype(u.dtype(), &rest)?;
+            (Tensor::contiguous, Tensor::contiguous)
+        }
+        #[cfg(any(feature = "emulate", feature = "candle-cuda"))]
+        true => {
+            kernels::validate_dtypes(&sequences, &rest)?;
+            kernels::validate_shape(shape, tracked)?;
+            (kernels::aligned, |tensor| kernels::aligned(&tensor.to_dtype(DType::F32)?))
+        }
+        #[cfg(not(any(feature = "emulate", feature = "candle-cuda")))]
+        true => slices::nothing_for("the selective scan", u.device())?,
+    };
     let gradients: Store = Arc::default();
-    let all = [Some(u), Some(delta), Some(a), Some(b), Some(c), d, z, delta_bias];
-    let tracked = all.into_iter().flatten().any(Tensor::track_op);
     let scan = Scan {
+        means,
         shape,
         softplus,
-        a: a.contiguous()?,
-        b: b.contiguous()?,
-        c: c.contiguous()?,
-        d: optional(d)?,
-        z: optional(z)?,
-        delta_bias: optional(delta_bias)?,
-        initial: optional(initial)?.map(|tensor| tensor.detach()),
+        a: floats(a)?,
+        b: ready(b)?,
+        c: ready(c)?,
+        d: d.map(floats).transpose()?,
+        z: z.map(ready).transpose()?,
+        delta_bias: delta_bias.map(floats).transpose()?,
+        initial: initial.map(floats).transpose()?.map(|tensor| tensor.detach()),
         last: Arc::default(),
         kept: tracked.then(Mutex::default),
         gradients: gradients.clone(),
     };
     // candle knows operations of three inputs; the others hang on a chain that ends in the third.
-    let mut token = Tensor::zeros((), dtype, u.device())?;
+    let mut token = Tensor::zeros((), u.dtype(), u.device())?;
     for (place, input) in
         [Some(&scan.a), Some(&scan.b), Some(&scan.c), scan.d.as_ref(), scan.z.as_ref(), scan.delta_bias.as_ref()]
             .into_iter()
             .enumerate()
     {
-        if let Some(input) = input {
+        if let Some(input) = input.filter(|input| input.track_op()) {
             token = input.apply_op2(&token, Tap { place, gradients: gradients.clone() })?;
         }
     }
     let last = scan.last.clone();
-    let y = u.contiguous()?.apply_op3(&delta.contiguous()?, &token, scan)?;
+    let y = ready(u)?.apply_op3(&ready(delta)?, &token, scan)?;
     let last = lock(&last).take();
-    last.map_or_else(|| candle_core::bail!("the scan ran on another device"), |last| Ok((y, last)))
+    last.map_or_else(|| candle_core::bail!("the scan left no last state"), |last| Ok((y, last)))
 }
+
+/// Brings an input into the form that the scan reads.
+type Prepare = fn(&Tensor) -> candle_core::Result<Tensor>;
 
 /// The lengths, and an error if any tensor has others.
 fn scan_shape(inputs: &ScanInputs<'_>) -> candle_core::Result<selective::Shape> {
@@ -155,7 +250,7 @@ fn scan_shape(inputs: &ScanInputs<'_>) -> candle_core::Result<selective::Shape> 
 /// Gradients on their way from the scan to the inputs that are not among its three: A, B, C, D, z, the bias.
 type Store = Arc<Mutex<[Option<Tensor>; 6]>>;
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics while it is held.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -182,6 +277,18 @@ impl CustomOp2 for Tap {
         Ok((number, Shape::from(())))
     }
 
+    #[cfg(feature = "candle-cuda")]
+    fn cuda_fwd(
+        &self,
+        s: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CudaStorage, Shape)> {
+        let number = CudaStorage::wrap_cuda_slice(s.device().alloc_zeros::<f32>(1)?, s.device().clone());
+        Ok((number, Shape::from(())))
+    }
+
     fn bwd(
         &self,
         _input: &Tensor,
@@ -193,20 +300,21 @@ impl CustomOp2 for Tap {
     }
 }
 
-struct Scan {
-    shape: selective::Shape,
-    softplus: bool,
-    a: Tensor,
-    b: Tensor,
-    c: Tensor,
-    d: Option<Tensor>,
-    z: Option<Tensor>,
-    delta_bias: Option<Tensor>,
-    initial: Option<Tensor>,
-    last: Arc<Mutex<Option<Tensor>>>,
-    /// A [`Kept`] of the inputs' numbers, where a backward pass may follow.
-    kept: Option<Mutex<Option<Arc<dyn Any + Send + Sync>>>>,
-    gradients: Store,
+pub(super) struct Scan {
+    means: Means,
+    pub(super) shape: selective::Shape,
+    pub(super) softplus: bool,
+    pub(super) a: Tensor,
+    pub(super) b: Tensor,
+    pub(super) c: Tensor,
+    pub(super) d: Option<Tensor>,
+    pub(super) z: Option<Tensor>,
+    pub(super) delta_bias: Option<Tensor>,
+    pub(super) initial: Option<Tensor>,
+    pub(super) last: Arc<Mutex<Option<Tensor>>>,
+    /// A [`Kept`] of the inputs' numbers, or the kernels' states as a tensor, where a backward pass may follow.
+    pub(super) kept: Option<Mutex<Option<Arc<dyn Any + Send + Sync>>>>,
+    pub(super) gradients: Store,
 }
 
 impl Scan {
@@ -316,7 +424,24 @@ impl CustomOp3 for Scan {
         _token: &CpuStorage,
         _: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
+        #[cfg(feature = "emulate")]
+        if let Means::Emulator(emulator) = &self.means {
+            return kernels::forward(emulator, self, (u, u_layout), (delta, delta_layout));
+        }
         by_dtype!(u.dtype(), "the selective scan", forward(self, (u, u_layout), (delta, delta_layout)))
+    }
+
+    #[cfg(feature = "candle-cuda")]
+    fn cuda_fwd(
+        &self,
+        u: &CudaStorage,
+        u_layout: &Layout,
+        delta: &CudaStorage,
+        delta_layout: &Layout,
+        _token: &CudaStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CudaStorage, Shape)> {
+        kernels::forward(&kernels::gpu::Gpu(u.device()), self, (u, u_layout), (delta, delta_layout))
     }
 
     fn bwd(
@@ -327,7 +452,13 @@ impl CustomOp3 for Scan {
         _y: &Tensor,
         dy: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (du, ddelta) = by_dtype!(u.dtype(), "the selective scan", backward(self, u, delta, dy))?;
+        let (du, ddelta) = match (&self.means, u.device()) {
+            #[cfg(feature = "emulate")]
+            (Means::Emulator(emulator), _) => kernels::backward(emulator, self, u, delta, dy)?,
+            #[cfg(feature = "candle-cuda")]
+            (_, Device::Cuda(device)) => kernels::backward(&kernels::gpu::Gpu(device), self, u, delta, dy)?,
+            _ => by_dtype!(u.dtype(), "the selective scan", backward(self, u, delta, dy))?,
+        };
         Ok((Some(du), Some(ddelta), Some(token.zeros_like()?)))
     }
 }

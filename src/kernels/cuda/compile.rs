@@ -30,8 +30,7 @@ pub enum Target {
 /// }
 /// ```
 pub fn compile(name: &str, text: &str, target: Target) -> Result<Vec<u8>> {
-    // SAFETY: only looks whether the library can be opened. Without it every further call would panic.
-    if !unsafe { sys::is_culib_present() } {
+    if !super::compiler_is_there() {
         let remedy = "install it (pip install nvidia-cuda-nvrtc==13.0.*, or the CUDA toolkit) and put its folder on LD_LIBRARY_PATH";
         return Err(Error::Device(format!("the library NVRTC, which compiles CUDA kernels, is not there: {remedy}")));
     }

@@ -8,6 +8,8 @@ use cudarc::nvrtc::Ptx;
 
 use super::compile::{Target, compile};
 use super::resident::Resident;
+#[cfg(feature = "candle-cuda")]
+use crate::kernels::plan::Outline;
 use crate::kernels::plan::{Arg, Plan, Step};
 use crate::kernels::source::{Source, kernels};
 use crate::{Error, Result};
@@ -45,8 +47,7 @@ impl Device {
     /// ```
     pub fn new(number: usize) -> Result<Self> {
         let none = |why: &str, remedy: &str| Error::Device(format!("no GPU can be used: {why}; {remedy}"));
-        // SAFETY: only looks whether the library can be opened. Without it every further call would panic.
-        if !unsafe { sys::is_culib_present() } {
+        if !super::driver_is_there() {
             let remedy = "install NVIDIA's driver, or run the kernels with the feature `emulate`, on the CPU";
             return Err(none("the driver's library, libcuda, is not there", remedy));
         }
@@ -64,7 +65,12 @@ impl Device {
             .map_err(|error| none(&text(&error), "check that nobody else holds it exclusively"))?;
         // One stream does everything in order: there is nothing to track.
         let stream = context.default_stream();
-        Ok(Self { context, stream, compiled: Arc::default() })
+        Ok(Self::on(stream))
+    }
+
+    /// The GPU and the stream that someone else works with.
+    pub(crate) fn on(stream: Arc<CudaStream>) -> Self {
+        Self { context: stream.context().clone(), stream, compiled: Arc::default() }
     }
 
     /// Its name.
@@ -194,6 +200,20 @@ impl Module {
             self.function(step)?.validate(step)?;
         }
         Resident::new(self.clone(), plan)
+    }
+
+    /// Runs the outline's launches on buffers at these addresses, in the order of its slots, and waits for none of them.
+    ///
+    /// # Safety
+    /// Each address must be that of memory on this GPU as its slot describes it, which lives until the stream has done what it
+    /// now has to do.
+    #[cfg(feature = "candle-cuda")]
+    pub(crate) unsafe fn launch_at(&self, outline: &Outline, addresses: &[u64]) -> Result<()> {
+        for step in outline.steps() {
+            self.function(step)?.validate(step)?;
+            self.launch(step, |id| addresses[id.0])?;
+        }
+        Ok(())
     }
 
     pub(super) fn function(&self, step: &Step) -> Result<&Function> {

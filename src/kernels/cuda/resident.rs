@@ -3,7 +3,7 @@
 use cudarc::driver::{CudaSlice, DevicePtr, LaunchConfig, PushKernelArg, result, sys};
 
 use super::device::{Module, failed};
-use crate::kernels::plan::{Arg, Buffer, Data, Plan, Role, Step};
+use crate::kernels::plan::{Arg, Buffer, BufferId, Data, Plan, Role, Step};
 use crate::{Error, Result, validate};
 
 /// More than any GPU's second-level cache holds.
@@ -127,22 +127,28 @@ impl Resident {
     }
 
     fn launch_step(&self, step: &Step) -> Result<()> {
+        self.module.launch(step, |id| self.buffers[id.0].now.device_ptr(&self.module.stream).0)
+    }
+}
+
+impl Module {
+    /// One launch on buffers that lie where `place` says.
+    pub(super) fn launch(&self, step: &Step, place: impl Fn(BufferId) -> u64) -> Result<()> {
         /// What the driver copies: its address and its bytes.
         enum Value {
             Pointer(u64),
             Int(i32),
             Float(f32),
         }
-        let stream = &self.module.stream;
         let value = |arg: &Arg| match arg {
-            Arg::Buffer(id) => Value::Pointer(self.buffers[id.0].now.device_ptr(stream).0),
+            Arg::Buffer(id) => Value::Pointer(place(*id)),
             Arg::Null => Value::Pointer(0),
             Arg::Int(value) => Value::Int(*value),
             Arg::Float(value) => Value::Float(*value),
         };
         let values: Vec<Value> = step.args.iter().map(value).collect();
-        let function = &self.module.function(step)?.function;
-        let mut builder = stream.launch_builder(function);
+        let function = &self.function(step)?.function;
+        let mut builder = self.stream.launch_builder(function);
         for value in &values {
             match value {
                 Value::Pointer(pointer) => builder.arg(pointer),

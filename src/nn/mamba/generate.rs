@@ -1,6 +1,6 @@
 //! One word after the other.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::LanguageModel;
 use crate::random::RandomState;
@@ -47,7 +47,7 @@ impl LanguageModel {
         let mut next = prompt.to_vec();
         let mut generated = Vec::with_capacity(length);
         while generated.len() < length {
-            let tokens = Tensor::new(next.as_slice(), &Device::Cpu)?.unsqueeze(0)?;
+            let tokens = Tensor::new(next.as_slice(), self.device())?.unsqueeze(0)?;
             let logits = self.continue_from(&tokens, &mut memories)?;
             let last = logits.get(0)?.get(next.len() - 1)?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
             next = vec![choose(&last)];

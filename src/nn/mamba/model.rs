@@ -129,6 +129,14 @@ impl LanguageModel {
     /// # Errors
     /// A file that cannot be read or is no checkpoint of this kind, with the weight that is missing or of another shape.
     pub fn load(path: &Path, dtype: DType) -> Result<Self> {
+        Self::load_on(&Device::Cpu, path, dtype)
+    }
+
+    /// As [`load`](Self::load), with the weights on that device.
+    ///
+    /// # Errors
+    /// As there; too little memory on the device.
+    pub fn load_on(device: &Device, path: &Path, dtype: DType) -> Result<Self> {
         let refuse = |reason: String| Error::file(path, reason);
         let bytes = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
         let weights = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
@@ -142,13 +150,18 @@ impl LanguageModel {
         if let Some(name) = weights.keys().find(|name| name.ends_with("proj.bias") && !name.ends_with("dt_proj.bias")) {
             return Err(refuse(format!("`{name}`: projections with a bias are not supported")));
         }
-        let weights = VarBuilder::from_tensors(weights, dtype, &Device::Cpu);
+        let weights = VarBuilder::from_tensors(weights, dtype, device);
         Self::new(&config, weights).map_err(|error| refuse(described(error.to_string())))
     }
 
     /// The sizes.
     pub fn config(&self) -> &LanguageModelConfig {
         &self.config
+    }
+
+    /// Where its weights are.
+    pub fn device(&self) -> &Device {
+        self.embedding.device()
     }
 
     /// The blocks, from the words up.
