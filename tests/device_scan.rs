@@ -170,23 +170,30 @@ fn every_version_that_is_chosen_gives_the_scan() {
 }
 
 /// Views, one row for many and turned axes are read as what they show.
-#[test]
-fn views_are_read_as_they_show() {
-    let Case { mut tensors, all } = Case::new([2, 9, 4, 3], true, DType::F32, DType::F32);
+#[track_caller]
+fn views_are_what_they_show(device: &Device, scan: impl Fn(&ScanInputs<'_>) -> Scanned) {
+    let Case { tensors, all } = Case::new([2, 9, 4, 3], true, DType::F32, DType::F32);
+    let mut tensors = tensors.map(|tensor| tensor.to_device(device).unwrap());
     tensors[0] = tensors[0].permute((2, 0, 1)).unwrap().contiguous().unwrap().permute((1, 2, 0)).unwrap();
     assert!(!tensors[0].is_contiguous());
     tensors[3] = tensors[3].narrow(1, 0, 1).unwrap().broadcast_as((2, 9, 3)).unwrap();
-    // One place further on in memory.
-    let first = Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap();
-    let shifted = Tensor::cat(&[&first, &tensors[6].flatten_all().unwrap()], 0).unwrap();
-    tensors[6] = shifted.narrow(0, 1, 2 * 9 * 4).unwrap().reshape((2, 9, 4)).unwrap();
-    assert_eq!(tensors[6].layout().start_offset(), 1);
+    // Further on in memory, by a vector of four and by less.
+    for (place, by) in [(6, 1), (1, 4)] {
+        let first = Tensor::zeros(by, DType::F32, device).unwrap();
+        let shifted = Tensor::cat(&[&first, &tensors[place].flatten_all().unwrap()], 0).unwrap();
+        tensors[place] = shifted.narrow(0, by, 2 * 9 * 4).unwrap().reshape((2, 9, 4)).unwrap();
+        assert_eq!(tensors[place].layout().start_offset(), by);
+    }
     let case = Case { tensors, all };
-    let inputs = case.inputs(case.tensors.each_ref());
-    let (y, _) = emulated_selective_scan(&inputs, &MODULE, Order::default()).unwrap();
+    let (y, _) = scan(&case.inputs(case.tensors.each_ref())).unwrap();
     let copies = case.tensors.each_ref().map(|tensor| tensor.force_contiguous().unwrap());
-    let (want, _) = emulated_selective_scan(&case.inputs(copies.each_ref()), &MODULE, Order::default()).unwrap();
+    let (want, _) = scan(&case.inputs(copies.each_ref())).unwrap();
     close("views", &y, &want, 0.0);
+}
+
+#[test]
+fn views_are_read_as_they_show() {
+    views_are_what_they_show(&Device::Cpu, emulated(Order::default()));
 }
 
 #[test]
@@ -310,6 +317,13 @@ mod cuda {
                 agrees(&format!("{shape:?}, {sequences:?}"), &case, &[], &device, selective_scan);
             }
         }
+    }
+
+    /// Planted: the start of a view forgotten.
+    #[test]
+    fn a_gpu_reads_views_as_they_show() {
+        let Some(device) = device() else { return };
+        views_are_what_they_show(&device, selective_scan);
     }
 
     /// One model on both, in f32: logits, loss and the gradient of every weight.

@@ -5,7 +5,7 @@
 //! not checked here: a NaN that goes in comes out.
 //!
 //! [`outline_forward`] and [`outline_backward`] are the same for memory that is on a GPU already, as
-//! [`nn::selective_scan`](crate::nn) uses them (feature `candle-cuda`); the plans here are these outlines, filled.
+//! `nn::selective_scan` uses them (feature `candle-cuda`); the plans here are these outlines, filled.
 
 use super::plan::{Arg, BufferId, Data, Kind, Launch, Outline, Plan, Role, Slot};
 use crate::ssm::selective::{Inputs, Shape};

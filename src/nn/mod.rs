@@ -7,7 +7,7 @@
 //! | [`causal_convolution`] | the causal depthwise convolution before it, as one operation |
 //! | [`S4d`] | a layer of diagonal state space models, and what it is made of: [`exponential_kernel`], [`long_convolution`] |
 //! | [`rms_norm`] | the normalisation around it, as one operation |
-//! | [`gpu`], [`weights_on`] | a GPU's device, and weights moved to it |
+//! | [`gpu()`], [`weights_on`] | a GPU's device, and weights moved to it |
 //! | [`tasks`] | copying, selective copying, induction heads |
 //!
 //! Tensors are (batch, length, channels). A candle error comes back as [`Error::Candle`](crate::Error).

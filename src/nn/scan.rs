@@ -65,8 +65,8 @@ pub struct ScanInputs<'a> {
 /// # On a GPU
 /// With the feature `candle-cuda`, tensors on a CUDA device are given to the kernels of `kernels/selective_scan.cu`, which work
 /// in candle's memory and stream; nothing is copied to the host. They take f32, or bf16 for `u`, `delta`, `b`, `c` and `z` with
-/// the rest in bf16 or f32; every sum is f32. Which version runs: [`Version::for_device`](crate::kernels::selective_scan::Version::for_device)
-/// without gradients; with them the fused one, which keeps one state in 8. The numbers themselves are not looked at there: a NaN
+/// the rest in bf16 or f32; every sum is f32. Which version runs: without gradients what
+/// `kernels::selective_scan::Version::for_device` says, with them the fused one, which keeps one state in 8. The numbers themselves are not looked at there: a NaN
 /// comes out as NaN, and an A above 0 grows. Gradients of A, B, C, D and the bias are summed by atomics, so their last bits
 /// vary from run to run.
 ///

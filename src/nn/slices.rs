@@ -133,7 +133,9 @@ pub(super) fn same_device(device: &Device, others: &[(&str, Option<&Tensor>)]) -
             && !tensor.device().same_device(device)
         {
             let (here, there) = (tensor.device().location(), device.location());
-            candle_core::bail!("`{name}` is on {here:?}, but the first input is on {there:?}: `to_device` moves it");
+            candle_core::bail!(
+                "`{name}` is on {here:?}, but the first input is on {there:?}: `to_device` moves it; a device made twice is two"
+            );
         }
     }
     Ok(())
