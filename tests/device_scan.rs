@@ -124,8 +124,8 @@ const SHAPES: [[usize; 4]; 5] = [[1, 1, 1, 1], [2, 31, 3, 5], [1, 33, 20, 16], [
 
 const DTYPES: [(DType, DType); 3] = [(DType::F32, DType::F32), (DType::BF16, DType::BF16), (DType::BF16, DType::F32)];
 
-/// Planted: dB handed to C; the gradients of z and D exchanged; y's slope read where u stands; the saved states of
-/// another interval; bf16 named f32. Each turns this red.
+/// Planted: dC handed to B, the bias's gradient to D, Δ's to z; dy where u stands; an interval of states too few; no states
+/// kept; the state at the start forgotten; bf16 named f32. Each turns this red.
 #[test]
 fn kernels_give_the_scan_and_every_slope() {
     for (i, shape) in SHAPES.into_iter().enumerate() {

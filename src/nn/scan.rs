@@ -204,12 +204,8 @@ fn apply(inputs: &ScanInputs<'_>, means: Means) -> candle_core::Result<(Tensor, 
     };
     // candle knows operations of three inputs; the others hang on a chain that ends in the third.
     let mut token = Tensor::zeros((), u.dtype(), u.device())?;
-    for (place, input) in
-        [Some(&scan.a), Some(&scan.b), Some(&scan.c), scan.d.as_ref(), scan.z.as_ref(), scan.delta_bias.as_ref()]
-            .into_iter()
-            .enumerate()
-    {
-        if let Some(input) = input.filter(|input| input.track_op()) {
+    for (place, input) in scan.tracked().into_iter().enumerate() {
+        if let Some(input) = input {
             token = input.apply_op2(&token, Tap { place, gradients: gradients.clone() })?;
         }
     }
@@ -314,10 +310,25 @@ pub(super) struct Scan {
     pub(super) last: Arc<Mutex<Option<Tensor>>>,
     /// A [`Kept`] of the inputs' numbers, or the kernels' states as a tensor, where a backward pass may follow.
     pub(super) kept: Option<Mutex<Option<Arc<dyn Any + Send + Sync>>>>,
-    pub(super) gradients: Store,
+    gradients: Store,
 }
 
 impl Scan {
+    /// Those of the inputs on the chain that a gradient is asked for, at their places in the [`Store`].
+    fn tracked(&self) -> [Option<&Tensor>; 6] {
+        let Self { a, b, c, d, z, delta_bias, .. } = self;
+        let all = [Some(a), Some(b), Some(c), d.as_ref(), z.as_ref(), delta_bias.as_ref()];
+        all.map(|input| input.filter(|input| input.track_op()))
+    }
+
+    /// Leaves gradients for the inputs on the chain; one that nobody asked for would stay as long as the graph.
+    pub(super) fn leave(&self, mut gradients: [Option<Tensor>; 6]) {
+        for (gradient, input) in gradients.iter_mut().zip(self.tracked()) {
+            *gradient = gradient.take().filter(|_| input.is_some());
+        }
+        *lock(&self.gradients) = gradients;
+    }
+
     /// What `function` makes of the inputs as slices.
     fn with_inputs<T: Number, R>(
         &self,
@@ -399,14 +410,14 @@ fn backward<T: Number>(scan: &Scan, u: &Tensor, delta: &Tensor, dy: &Tensor) -> 
     let selective::Shape { batch, length, channels, state } = scan.shape;
     let (sequence, projection) = ((batch, length, channels), (batch, length, state));
     let optional = |values: Option<Vec<T>>| values.map(|values| slices::tensor(values, channels)).transpose();
-    *lock(&scan.gradients) = [
+    scan.leave([
         Some(slices::tensor(slopes.a, (channels, state))?),
         Some(slices::tensor(slopes.b, projection)?),
         Some(slices::tensor(slopes.c, projection)?),
         optional(slopes.d)?,
         slopes.z.map(|values| slices::tensor(values, sequence)).transpose()?,
         optional(slopes.delta_bias)?,
-    ];
+    ]);
     Ok((slices::tensor(slopes.u, sequence)?, slices::tensor(slopes.delta, sequence)?))
 }
 

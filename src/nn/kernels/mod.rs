@@ -203,14 +203,14 @@ pub(super) fn backward<R: Runner>(
     let mut made = Made::<R>(runner.run(&outline, &inputs)?);
     let mut optional = |name, of: &Option<Tensor>| of.as_ref().map(|of| made.gradient(name, of)).transpose();
     let (d, z, bias) = (optional("dD", &scan.d)?, optional("dz", &scan.z)?, optional("ddelta_bias", &scan.delta_bias)?);
-    *lock(&scan.gradients) = [
+    scan.leave([
         Some(made.gradient("dA", &scan.a)?),
         Some(made.gradient("dB", &scan.b)?),
         Some(made.gradient("dC", &scan.c)?),
         d,
         z,
         bias,
-    ];
+    ]);
     Ok((made.gradient("du", u)?, made.gradient("ddelta", delta)?))
 }
 
@@ -221,6 +221,7 @@ mod tests {
     use super::*;
 
     /// A vector load of four floats takes an address that 16 divides; memory itself begins at one.
+    /// Planted: only whether the view is whole. That turns this red.
     #[test]
     fn what_starts_between_vectors_is_copied() {
         let all = Var::from_tensor(&Tensor::arange(0f32, 24., &Device::Cpu).unwrap()).unwrap();
