@@ -304,6 +304,8 @@ mod cuda {
         }
     }
 
+    /// Planted (with the stand-in for a driver): sums added to memory that was not set to 0; B's address given for C; the
+    /// kept states of nobody. Each turns this red.
     #[test]
     fn a_gpu_gives_the_scan_and_every_slope() {
         let Some(device) = device() else { return };
@@ -319,7 +321,7 @@ mod cuda {
         }
     }
 
-    /// Planted: the start of a view forgotten.
+    /// Planted: the start of a view forgotten. That turns this red.
     #[test]
     fn a_gpu_reads_views_as_they_show() {
         let Some(device) = device() else { return };
@@ -340,7 +342,8 @@ mod cuda {
         assert!(largest > 0.0 && worst <= tolerance * largest, "{what}: {worst:e} of {largest:e}");
     }
 
-    /// One model on both, in f32: logits, the gradient of every weight, words; and in bf16 logits.
+    /// One model on both, in f32: logits, the gradient of every weight, words; and in bf16 logits. Planted: words made on
+    /// the CPU. That turns this red.
     #[test]
     fn a_model_on_a_gpu_is_the_model_on_the_cpu() {
         let Some(device) = device() else { return };
