@@ -293,18 +293,19 @@ impl Scan {
             variable(self.d, &[channels])?,
             variable(self.z, &sequence)?,
         ];
-        let slope = Tensor::ones(&sequence, DType::F32, &Device::Cpu)?;
         Ok(Box::new(move || {
             let [u, delta, a, b, c, d, z] = &variables;
             let (d, z) = (Some(d.as_tensor()), Some(z.as_tensor()));
             let inputs = ScanInputs { u, delta, a, b, c, d, z, delta_bias: None, softplus: true, initial: None };
             let (y, _) = selective_scan(black_box(&inputs))?;
-            // The slope of Σ slope y by y is the slope, as on the other side.
-            let slopes = (y * &slope)?.sum_all()?.backward()?;
+            // A slope of 1 by every y, as on the other side.
+            let slopes = y.sum_all()?.backward()?;
             let mut all = Vec::new();
             for variable in &variables {
                 if let Some(slope) = slopes.get(variable) {
-                    all.extend(some(&slope.flatten_all()?.to_vec1::<f32>()?));
+                    let places = Tensor::arange_step(0, slope.elem_count() as u32, 997, &Device::Cpu)?;
+                    let few: Vec<f32> = slope.flatten_all()?.index_select(&places, 0)?.to_vec1()?;
+                    all.extend(few.into_iter().map(|value| f64::from(value).asinh()));
                 }
             }
             Ok(all)
