@@ -11,8 +11,6 @@
 //! | [`tasks`] | copying, selective copying, induction heads |
 //!
 //! Tensors are (batch, length, channels). A candle error comes back as [`Error::Candle`](crate::Error).
-//! candle itself is here too, as [`candle_core`] and [`candle_nn`]: a notebook needs no dependency beside this one, and has
-//! the version whose tensors these layers take.
 //!
 //! | on | numbers | what runs |
 //! | --- | --- | --- |
@@ -22,6 +20,19 @@
 //!
 //! [`S4d`], [`long_convolution`] and [`exponential_kernel`] are on the CPU alone and refuse other tensors. With the feature
 //! `emulate`, `emulated_selective_scan` is what the scan does on a GPU, on the CPU under the emulator.
+//!
+//! [`candle_core`] and [`candle_nn`] are handed on: a notebook depends on this crate alone, and its tensors must be of the
+//! same candle.
+//!
+//! ```
+//! use mlnotes::nn::candle_core::{Device, Tensor};
+//! use mlnotes::nn::rms_norm;
+//!
+//! let (x, weight) = (Tensor::new(&[[3.0, 4.0]], &Device::Cpu)?, Tensor::new(&[1.0, 1.0], &Device::Cpu)?);
+//! let y = rms_norm(&x, &weight)?.to_vec2::<f64>()?;
+//! assert!((y[0][1] / y[0][0] - 4.0 / 3.0).abs() < 1e-15);
+//! # Ok::<(), mlnotes::Error>(())
+//! ```
 
 mod convolution;
 mod gpu;
@@ -35,9 +46,7 @@ mod scan;
 mod slices;
 pub mod tasks;
 
-/// candle's tensors and automatic differentiation.
 pub use candle_core;
-/// candle's layers, losses and optimisers.
 pub use candle_nn;
 pub use convolution::causal_convolution;
 pub use gpu::{gpu, weights_on};
