@@ -285,6 +285,18 @@ fn the_long_convolution_and_its_kernel_have_their_slopes() {
 }
 
 /// K against its recurrence in complex numbers, for each way that A begins.
+/// Planted: e^s − 1 as a difference. That turns this red.
+#[test]
+fn an_s4d_kernel_of_short_steps_keeps_the_digits_of_f32() {
+    let kernel = |dtype: DType| {
+        let drawn = S4d::initial(4, 8, S4dInit::Lin, (1e-4, 1e-3), DType::F32, 5).unwrap();
+        let weights = drawn.data().lock().unwrap();
+        let weights = weights.iter().map(|(name, weight)| (name.clone(), weight.to_dtype(dtype).unwrap())).collect();
+        S4d::new(4, 8, VarBuilder::from_tensors(weights, dtype, &Device::Cpu)).unwrap().kernel(30).unwrap()
+    };
+    close("kernel", &kernel(DType::F32), &kernel(DType::F64), 2e-6);
+}
+
 #[test]
 fn an_s4d_layer_is_its_recurrence() {
     let (channels, modes, length) = (3, 4, 20);

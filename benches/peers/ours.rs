@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::io::BufRead;
 use std::time::Instant;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use mlnotes::Result;
 use mlnotes::gaussian::{Covariance, Gaussians, Spread};
 use mlnotes::hmm::{BaumWelch, Categorical, Chain, Gaussian, Hmm};

@@ -101,8 +101,12 @@ impl S4d {
         let (a_real, a_imag) = (self.log_a_real.exp()?.neg()?, &self.a_imag);
         let (s_real, s_imag) = (a_real.broadcast_mul(&step)?, a_imag.broadcast_mul(&step)?);
         // B̄ = (e^s − 1) / A, with 1 / A = conj(A) / |A|².
-        let scale = s_real.exp()?;
-        let (up, turned) = ((scale.mul(&s_imag.cos()?)? - 1.0)?, scale.mul(&s_imag.sin()?)?);
+        // e^s − 1 without a difference of nearly equal numbers, as s is small: e^a − 1 = 2 t / (1 − t) with t = tanh(a/2), and
+        // e^{a+bi} − 1 = (e^a − 1) cos b − 2 sin²(b/2) + i e^a sin b.
+        let t = (&s_real / 2.0)?.tanh()?;
+        let less_one = ((&t * 2.0)? / (1.0 - &t)?)?;
+        let up = (less_one.mul(&s_imag.cos()?)? - ((&s_imag / 2.0)?.sin()?.sqr()? * 2.0)?)?;
+        let turned = s_real.exp()?.mul(&s_imag.sin()?)?;
         let norm = (a_real.sqr()? + a_imag.sqr()?)?;
         let b_real = ((up.mul(&a_real)? + turned.mul(a_imag)?)? / &norm)?;
         let b_imag = ((turned.mul(&a_real)? - up.mul(a_imag)?)? / &norm)?;
