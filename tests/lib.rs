@@ -6,6 +6,8 @@
 
 mod bayes;
 mod check;
+#[cfg(feature = "deep")]
+mod cmamba;
 mod conjugate;
 mod data;
 #[cfg(all(feature = "deep", feature = "emulate"))]

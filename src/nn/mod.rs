@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`mamba`] | the Mamba block (x branch and z branch, convolution, selection), the language model around it, decoding |
+//! | [`cmamba`] | CMamba for many series: patches, the M-Mamba block, GDD-MLP between channels, channel mixup |
 //! | [`selective_scan`] | the selective scan as an operation of candle's graph, with gradients for every input |
 //! | [`causal_convolution`] | the causal depthwise convolution before it, as one operation |
 //! | [`S4d`] | a layer of diagonal state space models, and what it is made of: [`exponential_kernel`], [`long_convolution`] |
@@ -34,6 +35,7 @@
 //! # Ok::<(), mlnotes::Error>(())
 //! ```
 
+pub mod cmamba;
 mod convolution;
 mod gpu;
 #[cfg(any(feature = "emulate", feature = "candle-cuda"))]

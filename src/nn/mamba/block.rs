@@ -231,7 +231,7 @@ fn softplus(p: &Tensor) -> Result<Tensor> {
 }
 
 /// x Wᵀ over the last axis; `x` of three axes.
-pub(super) fn product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+pub(in crate::nn) fn product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let (batch, length, features) = x.dims3()?;
     let rows = x.reshape((batch * length, features))?;
     Ok(rows.matmul(&weight.t()?)?.reshape((batch, length, ()))?)

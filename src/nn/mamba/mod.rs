@@ -24,6 +24,7 @@ mod generate;
 mod initial;
 mod model;
 
+pub(super) use block::product;
 pub use block::{Mamba, Memory};
 pub use config::Config;
 pub use model::{LanguageModel, LanguageModelConfig, Memories};

@@ -1,0 +1,123 @@
+//! The scan over the patches of one channel.
+
+use std::collections::HashMap;
+
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+
+use super::Config;
+use crate::nn::mamba::product;
+use crate::nn::{ScanInputs, rms_norm, selective_scan};
+use crate::{Error, Result};
+
+/// M-Mamba: Mamba for series, from the norm to the projection back; the residual is the model's.
+///
+/// (x, z) = W_in norm(u) + b; x ← SiLU(x); (δ, B, C, D) = W_x x; Δ = softplus(W_Δ δ + b_Δ); A = −exp(A_log);
+/// h_n = e^{Δ_n A} h_{n−1} + Δ_n B_n x_n; y_n = C_n h_n + D_n ⊙ x_n; M(u) = W_out (y ⊙ SiLU(z)) + b
+///
+/// | | [`Mamba`](crate::nn::mamba::Mamba) | M-Mamba |
+/// | --- | --- | --- |
+/// | convolution before the scan | yes | none |
+/// | A | of each channel of the scan, (d_ff, d_state) | (1, d_state), shared by all |
+/// | D | learned, of each channel | read off x, (batch, N, d_ff) |
+///
+/// # Numerics
+/// Ā = e^{ΔA} by zero-order hold, B̄ = ΔB by Euler's rule, as in the published code.
+///
+/// Source: the paper's section *M-Mamba*; `layers/CMambaEncoder.py`.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use candle_nn::VarBuilder;
+/// use mlnotes::nn::cmamba::{Config, MMamba};
+///
+/// let config = Config { d_model: 4, d_ff: 6, e_layers: 1, ..Config::paper() };
+/// let weights = config.initial(DType::F64, 1)?;
+/// let weights = VarBuilder::from_varmap(&weights, DType::F64, &Device::Cpu).pp("encoder.layers.0");
+/// let block = MMamba::new(&config, weights)?;
+/// let u = Tensor::new(&[[[1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 0.0, 1.0]]], &Device::Cpu)?;
+/// let y = block.forward(&u)?;
+/// assert_eq!(y.dims(), [1, 2, 4]);
+/// // The norm is within: the block does not see the scale.
+/// let difference = (y - block.forward(&(u * 1e3)?)?)?.abs()?.max_all()?.to_scalar::<f64>()?;
+/// assert!(difference < 1e-4);
+/// # Ok::<(), mlnotes::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct MMamba {
+    config: Config,
+    norm: Tensor,
+    in_proj: (Tensor, Tensor),
+    x_proj: Tensor,
+    dt_proj: (Tensor, Tensor),
+    a_log: Tensor,
+    out_proj: (Tensor, Tensor),
+}
+
+impl MMamba {
+    /// The block with the weights `norm.weight` and `mixer.*` of [`Config::parameters`], below a layer's name.
+    ///
+    /// # Errors
+    /// Sizes that make no model; a weight that is missing or has another shape, with its name.
+    pub fn new(config: &Config, weights: VarBuilder<'_>) -> Result<Self> {
+        config.validate()?;
+        let shapes: HashMap<_, _> = config.block_parameters().into_iter().collect();
+        let read = |name: &str| weights.get(shapes[name].as_slice(), name);
+        Ok(Self {
+            config: *config,
+            norm: read("norm.weight")?,
+            in_proj: (read("mixer.in_proj.weight")?, read("mixer.in_proj.bias")?),
+            x_proj: read("mixer.x_proj.weight")?,
+            dt_proj: (read("mixer.dt_proj.weight")?, read("mixer.dt_proj.bias")?),
+            a_log: read("mixer.A_log")?,
+            out_proj: (read("mixer.out_proj.weight")?, read("mixer.out_proj.bias")?),
+        })
+    }
+
+    /// A = −exp(A_log), (1, d_state).
+    ///
+    /// # Errors
+    /// candle's.
+    pub fn a(&self) -> Result<Tensor> {
+        Ok(self.a_log.exp()?.neg()?)
+    }
+
+    /// (sequences, patches, d_model) to the same.
+    ///
+    /// # Errors
+    /// Another shape or kind of numbers; numbers that are not finite.
+    pub fn forward(&self, u: &Tensor) -> Result<Tensor> {
+        let Config { d_model, d_ff, d_state, dt_rank, .. } = self.config;
+        if u.rank() != 3 || u.dims()[2] != d_model {
+            return Err(Error::shape("u", format!("(sequences, patches, {d_model})"), u.dims()));
+        }
+        let u = rms_norm(u, &self.norm)?;
+        // Weights are cut rather than results: a gradient is then filled up with zeros at the weights' size.
+        let branch = |which: usize| -> Result<Tensor> {
+            let (weight, bias) = &self.in_proj;
+            let rows = product(&u, &weight.narrow(0, which * d_ff, d_ff)?)?;
+            Ok(rows.broadcast_add(&bias.narrow(0, which * d_ff, d_ff)?)?.silu()?)
+        };
+        let (x, z) = (branch(0)?, branch(1)?);
+        let read = |from: usize, length: usize| product(&x, &self.x_proj.narrow(0, from, length)?);
+        let (dt_weight, dt_bias) = &self.dt_proj;
+        let (y, _) = selective_scan(&ScanInputs {
+            u: &x,
+            delta: &product(&read(0, dt_rank)?, dt_weight)?,
+            // Through the broadcast the channels' gradients come back as their sum.
+            a: &self.a()?.broadcast_as((d_ff, d_state))?,
+            b: &read(dt_rank, d_state)?,
+            c: &read(dt_rank + d_state, d_state)?,
+            d: None,
+            z: None,
+            delta_bias: Some(dt_bias),
+            softplus: true,
+            initial: None,
+        })?;
+        // The scan's own D is one number a channel, and its gate comes before ours would.
+        let d = read(dt_rank + 2 * d_state, d_ff)?;
+        let gated = ((y + (d * &x)?)? * z)?;
+        let (weight, bias) = &self.out_proj;
+        Ok(product(&gated, weight)?.broadcast_add(bias)?)
+    }
+}
