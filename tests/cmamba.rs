@@ -260,6 +260,8 @@ fn the_initial_weights_are_as_published() {
 }
 
 /// SSM-24, E-39: by the command of the notes no channel's forecast depends on another; with GDD-MLP each on all.
+///
+/// Planted: a gate of each channel by itself; the mean over channels added to the window. Each turns this red, and the next.
 #[test]
 fn with_gddmlp_alone_the_channels_see_each_other() {
     let paper = Config { d_model: 16, d_ff: 16, ..Config::paper() };
@@ -297,6 +299,8 @@ fn the_jacobian_is_of_blocks_without_gddmlp() {
 }
 
 /// E-36: features are scaled and shifted by numbers in (0, 1), one for each channel and patch, and no more.
+///
+/// Planted: the gate twice as wide. That turns this red.
 #[test]
 fn gddmlp_scales_and_shifts() {
     let case = Case::load(true, DType::F64);
@@ -311,6 +315,8 @@ fn gddmlp_scales_and_shifts() {
 }
 
 /// One A for all channels of the scan; and nothing flows back from a later patch.
+///
+/// Planted: the patches in reverse. That turns this red.
 #[test]
 fn a_block_of_m_mamba_is_causal_and_has_one_a() {
     let case = Case::load(true, DType::F64);
@@ -324,6 +330,8 @@ fn a_block_of_m_mamba_is_causal_and_has_one_a() {
 }
 
 /// N-17.
+///
+/// Planted: one patch less; the first step repeated for the last. Each turns this red.
 #[test]
 fn a_window_of_96_makes_12_patches_and_the_last_step_is_repeated() {
     assert_eq!(Config::paper().patch_num().unwrap(), 12);
@@ -343,7 +351,7 @@ fn a_window_of_96_makes_12_patches_and_the_last_step_is_repeated() {
 
 /// E-35: x on average, by factors that no interpolation has; the same on the target.
 ///
-/// Planted: (1 − λ) x + λ x_π; λ of variance σ⁴; |λ|. Each turns this red.
+/// Planted: (1 − λ) x + λ x_π; λ of variance σ⁴; |λ|; another π for the target. Each turns this red.
 #[test]
 fn mixup_keeps_the_mean_and_interpolates_nothing() {
     let mut state = RandomState::new(12);
@@ -386,6 +394,8 @@ fn mixup_keeps_the_mean_and_interpolates_nothing() {
 }
 
 /// A channel that does not move is forecast near where it stands, in numbers that are all finite; so are its slopes.
+///
+/// Planted: no ε. That turns this red.
 #[test]
 fn a_constant_channel_has_a_forecast() {
     let case = Case::load(true, DType::F64);
@@ -419,6 +429,7 @@ fn a_window_elsewhere_and_larger_has_its_forecast_there() {
     close("y", &moved, &y.affine(50.0, -3.0).unwrap(), 1e-3);
 }
 
+/// Planted: masks drawn for a share of 0. That turns this red.
 #[test]
 fn dropout_is_for_training_alone() {
     let case = Case::load(true, DType::F64);
@@ -434,6 +445,39 @@ fn dropout_is_for_training_alone() {
     assert_eq!(state.uniform(), RandomState::new(1).uniform());
 }
 
+/// From the published start, in f32, with mixup and dropout: waves of a day that begin anywhere, in channels of different
+/// size.
+#[test]
+fn it_learns_waves() {
+    let config = Config { pred_len: 24, enc_in: 2, d_model: 16, d_ff: 16, e_layers: 1, ..Config::paper() };
+    let weights = config.initial(DType::F32, 1).unwrap();
+    let model = CMamba::new(&config, VarBuilder::from_varmap(&weights, DType::F32, &Device::Cpu)).unwrap();
+    let mut state = RandomState::new(5);
+    let waves = |state: &mut RandomState| {
+        let turn = std::f64::consts::TAU;
+        let starts: Vec<f64> = (0..16).map(|_| turn * state.uniform()).collect();
+        let entry = |place: usize| {
+            let (start, time, channel) = (starts[place / 240], (place / 2 % 120) as f64, (place % 2) as f64);
+            ((time / 24.0 * turn + start + channel).sin() * (1.0 + channel)) as f32
+        };
+        let all = Tensor::from_vec((0..16 * 240).map(entry).collect(), (16, 120, 2), &Device::Cpu).unwrap();
+        (all.narrow(1, 0, 96).unwrap(), all.narrow(1, 96, 24).unwrap())
+    };
+    let (x, target) = waves(&mut state);
+    let error = || values(&mean_absolute(&model.forward(&x, None).unwrap(), &target))[0];
+    let before = error();
+    let params = ParamsAdamW { lr: 5e-3, weight_decay: 0.0, ..ParamsAdamW::default() };
+    let mut adam = AdamW::new(weights.all_vars(), params).unwrap();
+    for _ in 0..100 {
+        let (x, target) = waves(&mut state);
+        let mixup = ChannelMixup::draw(16, 2, 1.0, &mut state).unwrap();
+        let y = model.forward(&mixup.apply(&x).unwrap(), Some(&mut state)).unwrap();
+        adam.backward_step(&mean_absolute(&y, &mixup.apply(&target).unwrap())).unwrap();
+    }
+    let after = error();
+    assert!(after < 0.3 * before, "{before} before, {after} after");
+}
+
 #[test]
 fn one_channel_works_without_gddmlp_or_with_a_reduction_of_1() {
     let one = Config { enc_in: 1, gddmlp: false, ..small(false) };
@@ -445,6 +489,7 @@ fn one_channel_works_without_gddmlp_or_with_a_reduction_of_1() {
     assert!(error.contains("set `gddmlp` to false"), "{error}");
 }
 
+/// Planted: finite numbers not asked for; the channel of one not told. Each turns this red.
 #[test]
 fn what_does_not_fit_is_refused_with_a_remedy() {
     let case = Case::load(true, DType::F64);
