@@ -10,6 +10,7 @@ use mlnotes::data::Reference;
 use mlnotes::nn::cmamba::{CMamba, ChannelMixup, Config, GddMlp, MMamba, normalise, patches};
 use mlnotes::random::RandomState;
 
+use crate::mamba::{close, random, values};
 use crate::message;
 
 /// The sizes of `make.py`.
@@ -83,25 +84,6 @@ impl Case {
 
 fn mean_absolute(y: &Tensor, target: &Tensor) -> Tensor {
     (y - target).unwrap().abs().unwrap().mean_all().unwrap()
-}
-
-fn values(tensor: &Tensor) -> Vec<f64> {
-    tensor.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1().unwrap()
-}
-
-fn random(state: &mut RandomState, shape: &[usize]) -> Tensor {
-    let values: Vec<f64> = (0..shape.iter().product()).map(|_| state.normal()).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-}
-
-/// Close at every place, by the largest entry's scale.
-#[track_caller]
-fn close(what: &str, got: &Tensor, want: &Tensor, tolerance: f64) {
-    assert_eq!(got.dims(), want.dims(), "{what}");
-    let (got, want) = (values(got), values(want));
-    let scale = want.iter().fold(1e-3, |scale: f64, value| scale.max(value.abs()));
-    let worst = got.iter().zip(&want).map(|(got, want)| (got - want).abs()).fold(0.0, f64::max);
-    assert!(got.iter().all(|value| value.is_finite()) && worst <= tolerance * scale, "{what}: {worst:e} of {scale:e}");
 }
 
 /// A model with the published start.

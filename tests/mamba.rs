@@ -28,18 +28,18 @@ fn expected() -> HashMap<String, Tensor> {
     candle_core::safetensors::load(folder().join("expected.safetensors"), &Device::Cpu).unwrap()
 }
 
-fn random(random: &mut RandomState, shape: &[usize]) -> Tensor {
+pub fn random(random: &mut RandomState, shape: &[usize]) -> Tensor {
     let values: Vec<f64> = (0..shape.iter().product()).map(|_| random.normal()).collect();
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
-fn values(tensor: &Tensor) -> Vec<f64> {
+pub fn values(tensor: &Tensor) -> Vec<f64> {
     tensor.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1().unwrap()
 }
 
 /// Close at every place, by the largest entry's scale.
 #[track_caller]
-fn close(what: &str, got: &Tensor, want: &Tensor, tolerance: f64) {
+pub fn close(what: &str, got: &Tensor, want: &Tensor, tolerance: f64) {
     assert_eq!(got.dims(), want.dims(), "{what}");
     let (got, want) = (values(got), values(want));
     let scale = want.iter().fold(1e-3, |scale: f64, value| scale.max(value.abs()));
