@@ -1,12 +1,18 @@
 //! Jobs on threads.
 
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
+
+use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
 /// More threads than this no machine has a use for, and few can start.
 pub(crate) const MOST_THREADS: usize = 1024;
 
-/// `work` done on every job by at most so many threads, this one included and no more than rayon has beside it; the results in
-/// the jobs' order. Each thread has a `Room` of its own, which goes from one job to the next.
+/// Threads that outlive a call. Those of std's scope would not, nor what they have allocated: up to 0.2 ms a call. None where
+/// they cannot start.
+static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| ThreadPoolBuilder::new().build().ok());
+
+/// `work` done on every job by at most so many threads, this one included and no more than the pool has beside it; the results
+/// in the jobs' order. Each thread has a `Room` of its own, which goes from one job to the next.
 pub(crate) fn on_threads<J: Send, R: Send, Room: Default>(
     threads: usize,
     jobs: Vec<J>,
@@ -28,11 +34,14 @@ pub(crate) fn on_threads<J: Send, R: Send, Room: Default>(
     };
     let mut parts = Vec::new();
     parts.resize_with(threads - 1, Vec::new);
-    // rayon's threads outlive the call. Those of std's scope would not, nor what they have allocated: 0.15 ms a call.
-    let mut done = rayon_core::in_place_scope(|scope| {
-        parts.iter_mut().for_each(|part| scope.spawn(|_| *part = worker()));
-        worker()
-    });
+    let mut done = match &*POOL {
+        Some(pool) => pool.in_place_scope(|scope| {
+            parts.iter_mut().for_each(|part| scope.spawn(|_| *part = worker()));
+            worker()
+        }),
+        // Threads that cannot start leave their work to this one.
+        None => worker(),
+    };
     done.extend(parts.into_iter().flatten());
     done.sort_by_key(|(place, _)| *place);
     done.into_iter().map(|(_, result)| result).collect()
