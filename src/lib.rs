@@ -47,6 +47,8 @@ pub mod display;
 pub mod em;
 pub mod error;
 pub mod expfam;
+#[cfg(feature = "deep")]
+pub mod forecast;
 pub mod gaussian;
 pub mod glm;
 pub mod hmm;
