@@ -10,12 +10,18 @@
 //! | [`normal`](RandomState::normal) | `r.standard_normal()`, `r.randn()` | 4 or more for two values |
 //! | [`below`](RandomState::below) | `r.randint(n)` | 1 or more (0 for `n` = 1) |
 //! | [`permutation`](RandomState::permutation) | `r.permutation(n)` | 1 or more per swap |
+//! | [`bits`](RandomState::bits) | `r.randint(0, 2**64, dtype=np.uint64)` | 2 |
+//!
+//! [`Philox`] is one of NumPy's newer generators, for parts of one stream drawn side by side.
 //!
 //! It is for reproducing and for teaching, not for secrets.
 //! Sources: Matsumoto and Nishimura, *Mersenne Twister*, ACM TOMACS 8 (1998); Marsaglia and Bray, *A convenient method
 //! for generating normal variables*, SIAM Review 6 (1964).
 
+mod philox;
+
 use ndarray::{Array, Dimension, IntoDimension};
+pub use philox::Philox;
 use rand_mt::Mt;
 
 use crate::{Error, Result};
@@ -48,6 +54,17 @@ impl RandomState {
         let high = f64::from(self.words.next_u32() >> 5); // 27 bits
         let low = f64::from(self.words.next_u32() >> 6); // 26 bits
         (high * 67_108_864.0 + low) / 9_007_199_254_740_992.0 // (high · 2²⁶ + low) / 2⁵³
+    }
+
+    /// The next 64 bits, for instance as the key of a [`Philox`]: `r.randint(0, 2**64, dtype=np.uint64)`.
+    ///
+    /// ```
+    /// # use mlnotes::random::RandomState;
+    /// assert_eq!(RandomState::new(5).bits(), 4095051218741643470); // and with NumPy's RandomState(5)
+    /// ```
+    pub fn bits(&mut self) -> u64 {
+        let high = u64::from(self.words.next_u32());
+        high << 32 | u64::from(self.words.next_u32())
     }
 
     /// A number from the normal distribution N(0, 1), by Marsaglia's polar method.

@@ -7,7 +7,8 @@ use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
 use candle_nn::{VarBuilder, VarMap};
 use mlnotes::Error;
 use mlnotes::data::Reference;
-use mlnotes::nn::cmamba::{CMamba, ChannelMixup, Config, GddMlp, MMamba, normalise, patches};
+use mlnotes::nn::Loss;
+use mlnotes::nn::cmamba::{CMamba, ChannelMixup, Config, Fused, GddMlp, MMamba, normalise, patches};
 use mlnotes::random::RandomState;
 
 use crate::mamba::{close, random, values};
@@ -162,6 +163,111 @@ fn training_draws_what_numpy_draws() {
         close("y", &y, &case.expected["train.y"], 1e-12);
         case.slopes_are("train.grad.", &mean_absolute(&y, &target), 1e-11);
     }
+}
+
+impl Case {
+    fn fused(&self) -> Fused {
+        Fused::new(&self.config, &self.weights).unwrap()
+    }
+
+    /// The fused slopes against the arrays under `prefix`.
+    #[track_caller]
+    fn fused_slopes_are(&self, prefix: &str, slopes: &HashMap<String, Tensor>, tolerance: f64) {
+        assert_eq!(slopes.len(), if self.config.gddmlp { 29 } else { 21 });
+        for (name, slope) in slopes {
+            close(name, slope, &self.expected[&format!("{prefix}{name}")], tolerance);
+        }
+    }
+}
+
+/// The fused form against torch: the forecast, every slope, and those of a step in training.
+#[test]
+fn fused_it_is_that_of_torch() {
+    for case in Case::both() {
+        let (fused, x, target) = (case.fused(), case.get("x"), case.get("target"));
+        close("y", &fused.forward(&x).unwrap(), &case.expected["y"], 1e-12);
+        let (loss, slopes) = fused.slopes(&x, &target, Loss::Mae, None).unwrap();
+        assert!((loss - values(&case.expected["loss"])[0]).abs() < 1e-12);
+        case.fused_slopes_are("grad.", &slopes, 1e-11);
+        let mut state = RandomState::new(7);
+        let mixup = ChannelMixup::draw(2, 5, 1.5, &mut state).unwrap();
+        let (x, target) = (mixup.apply(&x).unwrap(), mixup.apply(&target).unwrap());
+        let (_, slopes) = fused.slopes(&x, &target, Loss::Mae, Some(&mut state)).unwrap();
+        case.fused_slopes_are("train.grad.", &slopes, 1e-11);
+    }
+    let case = Case::load(true, DType::F32);
+    close("y", &case.fused().forward(&case.get("x")).unwrap(), &case.expected["y"], 1e-5);
+    let (_, slopes) = case.fused().slopes(&case.get("x"), &case.get("target"), Loss::Mae, None).unwrap();
+    case.fused_slopes_are("grad.", &slopes, 1e-4);
+}
+
+/// Batches of less than a chunk, of several and of a part more; places with dropout and without; another loss; widths that
+/// no vector divides; as many threads as one likes.
+#[test]
+fn fused_it_is_the_graph_whatever_the_batch() {
+    let mut state = RandomState::new(31);
+    let odd = Config { seq_len: 29, pred_len: 3, enc_in: 3, d_model: 19, d_ff: 21, e_layers: 2, ..small(true) };
+    let configs = [
+        odd,
+        Config { e_layers: 1, dropout: 0.0, ..odd },
+        Config { e_layers: 3, head_dropout: 0.0, gddmlp: false, ..odd },
+        Config { enc_in: 1, gddmlp: false, ..odd },
+    ];
+    for config in configs {
+        let weights = config.initial(DType::F64, 3).unwrap();
+        let graph = CMamba::new(&config, VarBuilder::from_varmap(&weights, DType::F64, &Device::Cpu)).unwrap();
+        let fused = Fused::new(&config, &weights).unwrap();
+        for (batch, loss) in [(1, Loss::Mae), (8, Loss::Mse), (19, Loss::Mae)] {
+            let x = random(&mut state, &[batch, config.seq_len, config.enc_in]);
+            let target = random(&mut state, &[batch, config.pred_len, config.enc_in]);
+            close("y", &fused.forward(&x).unwrap(), &graph.forward(&x, None).unwrap(), 1e-12);
+            for seed in [None, Some(5)] {
+                let mut masks = seed.map(RandomState::new);
+                let y = graph.forward(&x, masks.as_mut()).unwrap();
+                let want = loss.of(&y, &target).unwrap();
+                let mut masks = seed.map(RandomState::new);
+                let (got, slopes) = fused.slopes(&x, &target, loss, masks.as_mut()).unwrap();
+                assert!((got - values(&want)[0]).abs() < 1e-12);
+                let expected = want.backward().unwrap();
+                for (name, weight) in weights.data().lock().unwrap().iter() {
+                    match expected.get(weight) {
+                        Some(expected) => close(name, &slopes[name], expected, 1e-11),
+                        None => assert!(values(&slopes[name]).iter().all(|slope| *slope == 0.0), "{name}"),
+                    }
+                }
+                for threads in [1, 3] {
+                    let fused = Fused::new(&config, &weights).unwrap().threads(threads).unwrap();
+                    let mut masks = seed.map(RandomState::new);
+                    let (loss, again) = fused.slopes(&x, &target, loss, masks.as_mut()).unwrap();
+                    assert_eq!(loss, got);
+                    slopes.iter().for_each(|(name, slope)| assert_eq!(values(slope), values(&again[name])));
+                }
+            }
+        }
+    }
+}
+
+/// It reads the variables, whatever is done to them; and says what it cannot take.
+#[test]
+fn fused_it_reads_the_variables_and_refuses_others() {
+    let case = Case::load(true, DType::F64);
+    let (fused, x) = (case.fused(), case.get("x"));
+    let bias = case.weights.data().lock().unwrap()["head.linear.bias"].clone();
+    bias.set(&(bias.as_tensor() + 1.0).unwrap()).unwrap();
+    let risen = (fused.forward(&x).unwrap() - &case.expected["y"]).unwrap();
+    close("y", &risen, &case.expected["deviation"].broadcast_as((2, 4, 5)).unwrap(), 1e-12);
+
+    let target = case.get("target");
+    let wrong = |x: &Tensor, y: &Tensor| message(fused.slopes(x, y, Loss::Mae, None).map(|_| ()));
+    assert!(wrong(&x.narrow(1, 0, 29).unwrap(), &target).contains("(batch above 0, 30, 5)"));
+    assert!(wrong(&x, &target.narrow(0, 0, 1).unwrap()).contains("[2, 4, 5]"));
+    assert!(wrong(&x.to_dtype(DType::F32).unwrap(), &target).contains("to_dtype"));
+    let nan = (&x * f64::NAN).unwrap();
+    assert!(wrong(&nan, &target).contains("NaN at [0, 0, 0]"));
+    assert!(message(case.fused().threads(0)).contains("threads"));
+    let other = Config { d_ff: 7, ..case.config };
+    assert!(message(Fused::new(&other, &case.weights)).contains("in_proj.weight of the shape [12, 8]"));
+    assert!(message(Fused::new(&case.config, &VarMap::new())).contains("without patch_embedding"));
 }
 
 /// candle's AdamW without decay is torch's Adam.

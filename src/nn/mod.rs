@@ -8,6 +8,7 @@
 //! | [`causal_convolution`] | the causal depthwise convolution before it, as one operation |
 //! | [`S4d`] | a layer of diagonal state space models, and what it is made of: [`exponential_kernel`], [`long_convolution`] |
 //! | [`rms_norm`] | the normalisation around it, as one operation |
+//! | [`Loss`] | how far off a forecast is |
 //! | [`gpu()`], [`weights_on`] | a GPU's device, and weights moved to it |
 //! | [`tasks`] | copying, selective copying, induction heads |
 //!
@@ -41,6 +42,7 @@ mod gpu;
 #[cfg(any(feature = "emulate", feature = "candle-cuda"))]
 mod kernels;
 mod long_convolution;
+mod loss;
 pub mod mamba;
 mod norm;
 mod s4d;
@@ -53,6 +55,7 @@ pub use candle_nn;
 pub use convolution::causal_convolution;
 pub use gpu::{gpu, weights_on};
 pub use long_convolution::{exponential_kernel, long_convolution};
+pub use loss::Loss;
 pub use norm::rms_norm;
 pub use s4d::S4d;
 #[cfg(feature = "emulate")]

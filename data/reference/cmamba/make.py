@@ -1,7 +1,8 @@
 """Two small CMamba models in torch, written from the paper's equations as a loop over patches, with every gradient by autograd.
 
 One with GDD-MLP, one without. Names of weights, the order of the head's features and the places of dropout are those of the published
-code (zclzcl0223/CMamba, commit 7816659). Masks and mixup are drawn by NumPy's RandomState, whose stream the library has too.
+code (zclzcl0223/CMamba, commit 7816659). Mixup and the key of the masks are drawn by NumPy's RandomState, the masks by its
+Philox, both of which the library has too.
 """
 
 import sys
@@ -107,7 +108,7 @@ def model(w, gddmlp, x, masks=None, seen=None):
         """With (batch, V, ...) in this order in the stream."""
         if masks is None:
             return values
-        return values * torch.tensor(masks.random_sample(tuple(values.shape)) >= share) / (1 - share)
+        return values * torch.tensor(masks.random(tuple(values.shape), dtype=np.float32) >= share) / (1 - share)
 
     def note(name, values):
         if seen is not None:
@@ -146,14 +147,15 @@ for case, gddmlp in [("gddmlp", True), ("independent", False)]:
     arrays |= {"mean": mean, "deviation": deviation, **seen, "y": y, "loss": loss, "grad.x": window.grad}
     arrays |= {f"grad.{name}": value.grad.clone() for name, value in w.items()}
 
-    # As in training: mixup of window and target, then masks, all from one stream.
+    # As in training: mixup of window and target, then masks.
     stream = np.random.RandomState(MASKS)
     order = stream.permutation(V)
     strength = torch.tensor(SIGMA * stream.randn(BATCH, 1, V))
     mixed, mixed_future = (values + strength * values[:, :, order] for values in (torch.tensor(x), future))
     for value in w.values():
         value.grad = None
-    y = model(w, gddmlp, mixed, masks=stream)
+    key = np.array([stream.randint(0, 2**64, dtype=np.uint64), 0], dtype=np.uint64)
+    y = model(w, gddmlp, mixed, masks=np.random.Generator(np.random.Philox(key=key)))
     (y - mixed_future).abs().mean().backward()
     arrays |= {"train.x": mixed, "train.target": mixed_future, "train.y": y}
     arrays |= {f"train.grad.{name}": value.grad.clone() for name, value in w.items()}

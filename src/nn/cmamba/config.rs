@@ -1,5 +1,6 @@
 //! The sizes of the model.
 
+use crate::random::{Philox, RandomState};
 use crate::{Error, Result, validate};
 
 /// The sizes of a [`CMamba`](super::CMamba), under the names of the published code.
@@ -144,6 +145,11 @@ impl Config {
             ("GDDMLP.fc_sf.0.weight", vec![hidden, channels]),
             ("GDDMLP.fc_sf.2.weight", vec![channels, hidden]),
         ]
+    }
+
+    /// Where masks come from in training, if there is dropout anywhere.
+    pub(super) fn masks(&self, train: Option<&mut RandomState>) -> Option<Philox> {
+        train.filter(|_| self.dropout > 0.0 || self.head_dropout > 0.0).map(|random| Philox::new(random.bits()))
     }
 
     pub(super) fn validate(&self) -> Result<()> {

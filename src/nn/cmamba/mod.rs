@@ -12,6 +12,7 @@
 //! | [`GddMlp`] | GDD, GDD-MLP | (batch, V, N, d_model) to the same |
 //! | [`ChannelMixup`] | channel mixup | (batch, any length, V) to the same |
 //! | [`CMamba`] | the model | (batch, seq_len, V) to (batch, pred_len, V) |
+//! | [`Fused`] | the same for training, fast | |
 //!
 //! V is the number of channels (通道), `enc_in`; N that of patches.
 //!
@@ -30,6 +31,7 @@
 
 mod block;
 mod config;
+mod fused;
 mod gddmlp;
 mod initial;
 mod instance;
@@ -39,6 +41,7 @@ mod patch;
 
 pub use block::MMamba;
 pub use config::Config;
+pub use fused::Fused;
 pub use gddmlp::GddMlp;
 pub use instance::{Normalised, normalise};
 pub use mixup::ChannelMixup;

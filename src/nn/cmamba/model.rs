@@ -6,15 +6,15 @@ use candle_nn::VarBuilder;
 use super::config::{EMBEDDING, HEAD_BIAS, HEAD_WEIGHT};
 use super::{Config, GddMlp, MMamba, normalise, patches};
 use crate::nn::mamba::product;
-use crate::random::RandomState;
+use crate::random::{Philox, RandomState};
 use crate::{Error, Result};
 
 /// CMamba: what [the module](super) says, with the weights of a [`Config`].
 ///
 /// # Numerics
 /// Dropout stands where the published code has it: after the embedding (`head_dropout`), after each block (`dropout`) and
-/// on the forecast before it is scaled back (`head_dropout`). What is kept is divided by the share kept. Masks are drawn
-/// in this order, in the order of the tensors' entries, from the generator given.
+/// on the forecast before it is scaled back (`head_dropout`). What is kept is divided by the share kept. Masks are
+/// drawn in this order, in the order of the tensors' entries, from one [`Philox`] whose key the generator gives.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -90,12 +90,18 @@ impl CMamba {
     ///
     /// # Errors
     /// Another shape or kind of numbers than the weights'; on the CPU numbers that are not finite, with their place.
-    pub fn forward(&self, x: &Tensor, mut train: Option<&mut RandomState>) -> Result<Tensor> {
-        self.check(x)?;
+    pub fn forward(&self, x: &Tensor, train: Option<&mut RandomState>) -> Result<Tensor> {
+        check_windows(x, &self.config, self.embedding.dtype())?;
         let Config { enc_in, d_model, patch_len, stride, dropout, head_dropout, .. } = self.config;
         let (batch, number) = (x.dims()[0], self.positions.dims()[0]);
-        let mut drop = |tensor: Tensor, share: f64| match train.as_deref_mut() {
-            Some(random) if share > 0.0 => silence(&tensor, share, random),
+        // Drawn by place in one stream, so that parts of it can be drawn by themselves.
+        let masks = self.config.masks(train);
+        let mut drawn = 0;
+        let mut drop = |tensor: Tensor, share: f64| match masks {
+            Some(stream) if share > 0.0 => {
+                drawn += tensor.elem_count();
+                silence(&tensor, share, stream, drawn - tensor.elem_count())
+            }
             _ => Ok(tensor),
         };
         let window = normalise(x)?;
@@ -116,30 +122,30 @@ impl CMamba {
         let y = drop(product(&features, weight)?.broadcast_add(bias)?, head_dropout)?;
         window.undo(&y.transpose(1, 2)?)
     }
+}
 
-    fn check(&self, x: &Tensor) -> Result<()> {
-        let Config { seq_len, enc_in, .. } = self.config;
-        if x.rank() != 3 || x.dims()[0] == 0 || x.dims()[1..] != [seq_len, enc_in] {
-            return Err(Error::shape("x", format!("(batch above 0, {seq_len}, {enc_in})"), x.dims()));
-        }
-        let dtype = self.embedding.dtype();
-        if x.dtype() != dtype {
-            let allowed = format!("{dtype:?} as the weights are: `to_dtype` turns it");
-            return Err(Error::domain("x", format!("{:?}", x.dtype()), allowed));
-        }
-        if x.device().is_cpu() {
-            let values = x.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-            if let Some(place) = values.iter().position(|value| !value.is_finite()) {
-                let index = vec![place / (seq_len * enc_in), place / enc_in % seq_len, place % enc_in];
-                return Err(Error::NonFinite { arg: "x", index, value: values[place] });
-            }
-        }
-        Ok(())
+/// An error where these are not windows for such a model.
+pub(super) fn check_windows(x: &Tensor, config: &Config, dtype: DType) -> Result<()> {
+    let Config { seq_len, enc_in, .. } = *config;
+    if x.rank() != 3 || x.dims()[0] == 0 || x.dims()[1..] != [seq_len, enc_in] {
+        return Err(Error::shape("x", format!("(batch above 0, {seq_len}, {enc_in})"), x.dims()));
     }
+    if x.dtype() != dtype {
+        let allowed = format!("{dtype:?} as the weights are: `to_dtype` turns it");
+        return Err(Error::domain("x", format!("{:?}", x.dtype()), allowed));
+    }
+    if x.device().is_cpu() {
+        let values = x.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+            let index = vec![place / (seq_len * enc_in), place / enc_in % seq_len, place % enc_in];
+            return Err(Error::NonFinite { arg: "x", index, value: values[place] });
+        }
+    }
+    Ok(())
 }
 
 /// Vaswani et al.'s fixed positions: PE_{n,2i} = sin(n / 10000^{2i/E}), PE_{n,2i+1} = cos of the same.
-fn positions(number: usize, d_model: usize) -> Result<Tensor> {
+pub(super) fn positions(number: usize, d_model: usize) -> Result<Tensor> {
     let entry = |place: usize| {
         let (patch, feature) = (place / d_model, place % d_model);
         let pair = (feature - feature % 2) as f64;
@@ -150,10 +156,12 @@ fn positions(number: usize, d_model: usize) -> Result<Tensor> {
     Ok(Tensor::from_vec(values, (number, d_model), &Device::Cpu)?)
 }
 
-/// Dropout: 0 for a share of the entries, the rest divided by 1 − share.
-fn silence(tensor: &Tensor, share: f64, random: &mut RandomState) -> Result<Tensor> {
+/// Dropout: 0 for a share of the entries, the rest divided by 1 − share; by the numbers `from` and after of the stream.
+fn silence(tensor: &Tensor, share: f64, stream: Philox, from: usize) -> Result<Tensor> {
     let kept = 1.0 / (1.0 - share);
-    let mask: Vec<f64> = (0..tensor.elem_count()).map(|_| if random.uniform() < share { 0.0 } else { kept }).collect();
-    let mask = Tensor::from_vec(mask, tensor.shape(), &Device::Cpu)?.to_dtype(tensor.dtype())?;
+    let mut numbers = vec![0.0; tensor.elem_count()];
+    stream.uniform(from, &mut numbers);
+    let mask = numbers.into_iter().map(|number| if f64::from(number) < share { 0.0 } else { kept }).collect();
+    let mask = Tensor::from_vec::<_, f64>(mask, tensor.shape(), &Device::Cpu)?.to_dtype(tensor.dtype())?;
     Ok((tensor * mask.to_device(tensor.device())?)?)
 }

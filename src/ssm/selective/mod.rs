@@ -34,7 +34,7 @@ mod backward;
 mod element;
 mod forward;
 mod inputs;
-mod lanes;
+pub(crate) mod lanes;
 mod parts;
 mod scan;
 mod sequential;
