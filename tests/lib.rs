@@ -14,6 +14,8 @@ mod data;
 mod device_scan;
 mod display;
 mod expfam;
+#[cfg(feature = "deep")]
+mod forecast_models;
 mod glm;
 mod hippo;
 mod hmm;
