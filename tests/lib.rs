@@ -14,6 +14,10 @@ mod data;
 mod device_scan;
 mod display;
 mod expfam;
+#[cfg(feature = "deep")]
+mod forecast_data;
+#[cfg(feature = "forecast")]
+mod forecast_files;
 mod glm;
 mod hippo;
 mod hmm;
