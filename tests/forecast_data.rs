@@ -39,8 +39,8 @@ fn parts(splits: &Splits) -> [(&'static str, &Windows); 3] {
     [("train", &splits.train), ("validation", &splits.validation), ("test", &splits.test)]
 }
 
-/// Planted: mean and deviation of all rows; divided by n − 1; validation without the rows behind it, test likewise; one
-/// row too many in the test part; ⌈0.7 n⌉. Each turns this red.
+/// Planted: mean and deviation of all rows; validation without the rows behind it; the test part with one fewer behind it,
+/// or with one more at its end. Each turns this red.
 #[test]
 fn splits_are_those_of_pandas_and_scikit_learn() {
     let sklearn = Reference::load("forecast", "splits").unwrap();
@@ -76,7 +76,7 @@ fn splits_are_those_of_pandas_and_scikit_learn() {
     }
 }
 
-/// The other oracle: every number of every window by loops over the table.
+/// The other oracle: every number of every window by loops over the table. Planted: shares rounded up.
 #[test]
 fn every_window_is_rows_of_the_scaled_table() {
     for (rows, seq_len, pred_len) in [(30, 4, 3), (10, 1, 1), (57, 20, 5), (40, 3, 8)] {
@@ -187,7 +187,6 @@ fn impossible_cuts_are_refused() {
     }
 }
 
-/// Planted: a deviation of 0 kept. NaN follows and turns this red.
 #[test]
 fn a_constant_channel_becomes_0_and_a_huge_number_is_refused() {
     let mut values = Array2::from_shape_fn((20, 2), |(row, _)| (row % 4) as f64);
@@ -202,6 +201,7 @@ fn a_constant_channel_becomes_0_and_a_huge_number_is_refused() {
     assert!(message(Splits::new(&uneven(values), &borders, 3, 1)).contains("variance"));
 }
 
+/// Planted: months counted from the row above, which loses the 31st after February.
 #[test]
 fn tables_know_their_step() {
     let step = |dates: &[&str], clock| {
@@ -238,7 +238,7 @@ fn tables_know_their_step() {
     assert_eq!(format!("{table:?}"), "Table two: 2 rows, 1 columns (a), from 2024-01-01 00:00:00");
 }
 
-/// Planted: only neighbours compared for the step, so that a gap passes; `<` for `<=` between neighbours.
+/// Planted: a date that is there twice let through; one that goes back let through.
 #[test]
 fn tables_refuse_what_is_not_even() {
     let table = |dates: &[&str], clock| Table::new("t", dates, &["a"], Array2::zeros((dates.len(), 1)), clock);
@@ -272,6 +272,7 @@ fn tables_refuse_what_is_not_even() {
     assert!(message(table(backwards, Clock::Uneven)).contains("sort the rows by date"));
 }
 
+/// Planted: the first columns selected, whatever their names.
 #[test]
 fn tables_refuse_ragged_and_empty_input() {
     let dates = ["2024-01-01", "2024-01-02"];
@@ -297,6 +298,7 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
+/// Planted: the published programs' folder looked into first.
 #[test]
 fn files_are_found_in_order_or_said_to_be_missing() {
     let (first, second) = (folder(), folder());
@@ -335,7 +337,7 @@ fn files_are_found_in_order_or_said_to_be_missing() {
     assert!(message(Located::among("ETTh1", &[])).contains("MLNOTES_DATA"));
 }
 
-/// Through the environment, in a process of its own.
+/// Through the environment, in a process of its own. Planted: an empty variable taken for a folder.
 #[test]
 fn the_environment_names_the_folder() {
     if std::env::var_os("MLNOTES_TEST_FOLDERS").is_some() {

@@ -60,7 +60,7 @@ fn other_ways_to_write_the_same_are_read() {
     assert_eq!(table.unwrap().values().column(0).to_vec(), [5.827000141143799, 0.1, 9007199254740992.0]);
 }
 
-/// Planted: lines counted from 0; the row with NaN let through; cells that are missing read as 0.
+/// Planted: lines counted without the header; NaN let through to the table; cells that are missing read as 0.
 #[test]
 fn a_bad_file_is_refused_with_its_line_and_column() {
     for (text, words) in [
@@ -108,6 +108,7 @@ fn a_bad_file_is_refused_with_its_line_and_column() {
     assert!(message(read_csv(folder().path(), Clock::Even)).contains("cannot be read"));
 }
 
+/// Planted: any size let through.
 #[test]
 fn a_published_set_must_have_its_size() {
     let folder = folder();
@@ -194,6 +195,7 @@ fn names(folder: &Path) -> Vec<String> {
     std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
+/// Planted: the file never given its name; another file with that name taken for the published one.
 #[test]
 fn a_download_arrives_whole_and_once() {
     let folder = folder();
@@ -231,7 +233,7 @@ fn a_download_arrives_whole_and_once() {
     }
 }
 
-/// Planted: no comparison of sums; the length not compared; the file written under its own name. Each turns this red.
+/// Planted: sums not compared.
 #[test]
 fn a_download_that_fails_leaves_nothing() {
     let folder = folder();
@@ -254,7 +256,7 @@ fn a_download_that_fails_leaves_nothing() {
         assert!(error.contains(&words) && error.contains("put the file there yourself"), "{error}");
         assert_eq!(names(folder.path()), Vec::<String>::new(), "{address}");
     }
-    // Without a sum to compare with, too, the announced length counts.
+    // Where no sum is known, the announced length still counts.
     let short = serve("200 OK", Some(body.len() + 9), body.clone());
     assert!(download(&short, &path, None, &mut |_, _| {}).is_err() && names(folder.path()).is_empty());
     std::fs::write(folder.path().join("file"), "").unwrap();

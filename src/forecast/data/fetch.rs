@@ -38,7 +38,7 @@ impl fmt::Display for Fetched {
 
 /// Brings the file of a published set into the first of the [`folders`], where it is found from then on.
 ///
-/// `progress` hears of every piece: the bytes so far, and how many they will be where the other side says so.
+/// `progress` hears of every piece: the bytes so far, and how many they will be where the server says so.
 ///
 /// # Errors
 /// A set without an address, with the page that has it; as [`folders`] and [`download`].
@@ -51,11 +51,25 @@ pub fn fetch(set: &DataSet, progress: &mut dyn FnMut(u64, Option<u64>)) -> Resul
 }
 
 /// Brings what is at `address` to `path`, if it is not there yet. Its bytes are summed while they come and written beside
-/// `path`; only a file that is whole and has the right sum gets its name.
+/// `path`; only a file that is whole and has the right sum gets its name. A kill leaves no more than a part of it there,
+/// named `.fetch-…`.
 ///
 /// # Errors
 /// No connection, no such file at the address, fewer bytes than announced, another sum than `sha256`, a folder or disk
 /// that takes no file: nothing is left behind then. A file at `path` with another sum is left as it is.
+///
+/// ```
+/// use mlnotes::forecast::data::download;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("abc.csv");
+/// std::fs::write(&path, "abc")?;
+/// let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // FIPS 180-4's example
+/// assert!(!download("https://there.invalid/abc.csv", &path, Some(sum), &mut |_, _| {})?.downloaded); // here already
+/// std::fs::write(&path, "abd")?;
+/// assert!(download("https://there.invalid/abc.csv", &path, Some(sum), &mut |_, _| {}).is_err()); // another file
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn download(
     address: &str,
     path: &Path,
@@ -101,9 +115,6 @@ pub fn download(
         Ok(())
     });
     let sum = sum.map_err(|error| if full { unwritten(error) } else { failed(&error) })?;
-    if let Some(total) = total.filter(|total| *total != bytes) {
-        return Err(failed(&format!("{bytes} bytes came of {total}")));
-    }
     if let Some(wanted) = sha256.filter(|wanted| *wanted != sum) {
         return Err(failed(&format!("what came has the sha256 {sum}, not {wanted}")));
     }

@@ -18,6 +18,13 @@ pub enum Clock {
 }
 
 /// From one row of an even table to the next.
+///
+/// ```
+/// use mlnotes::forecast::data::Step;
+///
+/// assert_eq!(Step::Seconds(900).to_string(), "15 min");
+/// assert_eq!(Step::Seconds(172_800).to_string(), "2 d");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Seconds; a day has 86 400.
