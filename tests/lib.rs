@@ -15,6 +15,10 @@ mod device_scan;
 mod display;
 mod expfam;
 #[cfg(feature = "deep")]
+mod forecast_data;
+#[cfg(feature = "forecast")]
+mod forecast_files;
+#[cfg(feature = "deep")]
 mod forecast_models;
 mod glm;
 mod hippo;
