@@ -18,12 +18,8 @@ impl Folder {
         for hour in 0..600 {
             let wave = (f64::from(hour) / 24.0 * std::f64::consts::TAU).sin();
             let rough = f64::from(hour * hour % 17) / 17.0;
-            table += &format!(
-                "2016-07-{:02} {:02}:00:00,{wave},{rough},{}\n",
-                hour / 24 + 1,
-                hour % 24,
-                3.0 * wave + rough
-            );
+            table +=
+                &format!("2016-07-{:02} {:02}:00:00,{wave},{rough},{}\n", hour / 24 + 1, hour % 24, 3.0 * wave + rough);
         }
         std::fs::write(folder.join("table.csv"), table).unwrap();
         Self(folder)
@@ -68,7 +64,8 @@ impl Drop for Folder {
 }
 
 const NOTES: &str = "--task_name long_term_forecast --is_training 1 --model_id 001 --model CMamba --data table.csv";
-const SMALL: &str = "--seq_len 24 --pred_len 4 --d_model 8 --d_ff 8 --e_layers 1 --d_state 4 --reduction 1 --batch_size 16";
+const SMALL: &str =
+    "--seq_len 24 --pred_len 4 --d_model 8 --d_ff 8 --e_layers 1 --d_state 4 --reduction 1 --batch_size 16";
 
 /// The scores as they are printed last.
 fn scores(output: &str) -> &str {

@@ -17,6 +17,7 @@ use mlnotes::{Error, Result};
     bin_name = "cargo forecast",
     version,
     args_conflicts_with_subcommands = true,
+    args_override_self = true,
     after_help = "Examples:\n  cargo forecast fetch ETTh1\n  cargo forecast --model CMamba --data ETTh1 --pred-len 192\n  \
                   cargo forecast compare"
 )]

@@ -71,7 +71,7 @@ fn run(cli: Cli, left: &[String]) -> Result<ExitCode> {
             handler
                 .map_err(|error| Error::Device(format!("Ctrl-C cannot be caught ({error}): start the program anew")))?;
             if !left.is_empty() {
-                eprintln!("without effect here: {}", left.join(" "));
+                eprintln!("without effect here: {}", left.join(", "));
             }
             let finished = train::all(&cli.train, &STOP)?;
             Ok(if finished { ExitCode::SUCCESS } else { INTERRUPTED.into() })

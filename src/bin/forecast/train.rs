@@ -22,10 +22,12 @@ struct Data {
 /// Trains and tests each seed; whether all were finished.
 pub fn all(arguments: &Train, stop: &AtomicBool) -> Result<bool> {
     let data = read(arguments)?;
-    for seed in (0..arguments.itr).map(|run| arguments.seed.wrapping_add(run)) {
-        if !one(&Train { seed, ..arguments.clone() }, &data, stop)? {
+    let mut arguments = arguments.clone();
+    for _ in 0..arguments.itr {
+        if !one(&arguments, &data, stop)? {
             return Ok(false);
         }
+        arguments.seed = arguments.seed.wrapping_add(1);
     }
     Ok(true)
 }
