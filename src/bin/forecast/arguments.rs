@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use mlnotes::forecast::experiment::{Criterion, Preset, Schedule, Setup};
+use mlnotes::forecast::experiment::{Preset, Schedule, Setup};
 use mlnotes::forecast::models::{ModelKind, ModelSettings};
+use mlnotes::nn::Loss;
 use mlnotes::{Error, Result};
 
 /// Trains a model on several series at once, and tests how well it forecasts them.
@@ -148,7 +149,7 @@ pub struct Train {
     learning_rate: Option<f64>,
     /// What training lowers: mae or mse.
     #[arg(long, help_heading = "Training")]
-    loss: Option<Criterion>,
+    loss: Option<Loss>,
     /// The rate from epoch to epoch: type1, type3, cosine or constant.
     #[arg(long, value_name = "SCHEDULE", help_heading = "Training")]
     lradj: Option<Schedule>,
@@ -438,7 +439,7 @@ mod tests {
         let settings = Settings {
             batch_size: 16,
             schedule: Schedule::Cosine,
-            loss: Criterion::Mse,
+            loss: Loss::Mse,
             mixup: Some(2.5),
             ..paper.settings
         };

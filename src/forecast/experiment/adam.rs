@@ -34,7 +34,7 @@ pub(super) enum Moments {
 /// let w = Var::new(&[1.0f64, -2.0], &Device::Cpu)?;
 /// let mut adam = Adam::new(vec![("w".to_owned(), w.clone())])?;
 /// let slopes = (w.as_tensor() * 1e3)?.sqr()?.sum_all()?.backward()?;
-/// adam.step(0.1, |w| slopes.get(w))?;
+/// adam.step(0.1, |_, w| slopes.get(w))?;
 /// let moved = w.to_vec1::<f64>()?;
 /// assert!((moved[0] - 0.9).abs() < 1e-12 && (moved[1] + 1.9).abs() < 1e-12);
 /// # Ok::<(), mlnotes::Error>(())
@@ -60,15 +60,15 @@ impl Adam {
         Ok(Self { moments: weights.iter().map(zeros).collect::<Result<_>>()?, weights, steps: 0 })
     }
 
-    /// One step at this rate, by each weight's slope.
+    /// One step at this rate, by the slope of each weight, which is asked for by its name and itself.
     ///
     /// # Errors
     /// A slope that is not finite, and then no weight moves; a slope of another shape or kind of numbers; a weight that is
     /// not on the CPU.
-    pub fn step<'a>(&mut self, rate: f64, slope: impl Fn(&Tensor) -> Option<&'a Tensor>) -> Result<()> {
+    pub fn step<'a>(&mut self, rate: f64, slope: impl Fn(&str, &Tensor) -> Option<&'a Tensor>) -> Result<()> {
         let mut slopes = Vec::with_capacity(self.weights.len());
         for (name, weight) in &self.weights {
-            let slope = slope(weight).map(Tensor::contiguous).transpose()?;
+            let slope = slope(name, weight).map(Tensor::contiguous).transpose()?;
             if let Some(slope) = &slope {
                 if slope.dims() != weight.dims() {
                     return Err(Error::shape("slope", format!("{:?} as of `{name}`", weight.dims()), slope.dims()));

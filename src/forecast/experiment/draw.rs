@@ -47,7 +47,7 @@ pub fn draw(model: &dyn Forecaster, windows: &Windows, window: usize, channel: u
     }
     let (x, y) = windows.batch(&[window])?;
     let dtype = model.weights().all_vars().first().map_or(DType::F32, |weight| weight.dtype());
-    let forecast = model.forward(&x.to_dtype(dtype)?, None)?;
+    let forecast = model.forecast(&x.to_dtype(dtype)?)?;
     if forecast.dims() != y.dims() {
         return Err(Error::shape("forecast", format!("{:?} (batch, pred_len, channels)", y.dims()), forecast.dims()));
     }

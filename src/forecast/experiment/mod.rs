@@ -6,7 +6,7 @@
 //! | piece | what it does |
 //! | --- | --- |
 //! | [`Run`] | trains, stops early, tests; can be stopped anywhere and goes on to the same bits |
-//! | [`Settings`], [`Criterion`], [`Schedule`] | how, under the published names |
+//! | [`Settings`], [`Schedule`] | how, under the published names |
 //! | [`Setup`], [`Preset`] | the published settings of every data set and horizon |
 //! | [`Adam`] | the step |
 //! | [`Event`], [`Part`], [`Watch`] | what a run tells as it goes |
@@ -33,5 +33,5 @@ pub use compare::Comparison;
 pub use draw::draw;
 pub use preset::{Preset, Setup};
 pub use report::{Epoch, Line, Report, Scores};
-pub use settings::{Criterion, Schedule, Settings};
+pub use settings::{Schedule, Settings};
 pub use train::{Event, Outcome, Part, Run, Watch};

@@ -2,48 +2,10 @@
 
 use std::str::FromStr;
 
-use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::nn::Loss;
 use crate::{Error, Result, validate};
-
-/// What training lowers, a mean over windows, steps and channels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Criterion {
-    /// Σ |ŷ − y| / n, the paper's.
-    Mae,
-    /// Σ (ŷ − y)² / n.
-    Mse,
-}
-
-impl Criterion {
-    /// The loss of forecasts, as a scalar in the graph.
-    ///
-    /// # Errors
-    /// Shapes that differ.
-    pub fn loss(self, forecast: &Tensor, target: &Tensor) -> Result<Tensor> {
-        let difference = (forecast - target)?;
-        let each = match self {
-            Self::Mae => difference.abs(),
-            Self::Mse => difference.sqr(),
-        };
-        Ok(each?.mean_all()?)
-    }
-}
-
-/// As on the command line, in capitals or not.
-impl FromStr for Criterion {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text.to_lowercase().as_str() {
-            "mae" => Ok(Self::Mae),
-            "mse" => Ok(Self::Mse),
-            _ => Err(Error::domain("loss", text, "mae or mse")),
-        }
-    }
-}
 
 /// The learning rate from epoch to epoch, under the published names (`--lradj`).
 ///
@@ -132,7 +94,7 @@ pub struct Settings {
     /// Training stops after so many epochs in a row without a better validation loss.
     pub patience: usize,
     /// What training lowers, and validation judges by.
-    pub loss: Criterion,
+    pub loss: Loss,
     /// The rate from epoch to epoch (`--lradj`).
     pub schedule: Schedule,
     /// σ of [`ChannelMixup`](crate::nn::cmamba::ChannelMixup), or none.
@@ -149,7 +111,7 @@ impl Default for Settings {
             learning_rate: 1e-4,
             train_epochs: 10,
             patience: 3,
-            loss: Criterion::Mae,
+            loss: Loss::Mae,
             schedule: Schedule::Type1,
             mixup: None,
             seed: 2021,

@@ -11,10 +11,11 @@ use candle_core::{DType, Tensor, Var};
 use super::adam::Adam;
 use super::checkpoint::{self, Checkpoint, Identity, State};
 use super::report::{Epoch, Report, Scores, peak_memory};
-use super::settings::{Criterion, Settings};
+use super::settings::Settings;
 use super::streams::stream;
 use crate::forecast::data::Windows;
 use crate::forecast::models::Forecaster;
+use crate::nn::Loss;
 use crate::nn::cmamba::ChannelMixup;
 use crate::{Error, Result};
 
@@ -84,7 +85,7 @@ pub enum Outcome {
 /// Training and testing one model on one table.
 ///
 /// In each epoch: the windows in an order of its own; batches of `batch_size`, what is left over is dropped; mixup of
-/// window and target by one draw; a step of [`Adam`] down the [`Criterion`]. Then the validation loss over every window.
+/// window and target by one draw; a step of [`Adam`] down the [`Loss`]. Then the validation loss over every window.
 /// After `patience` epochs in a row without a better one, or all epochs, the best epoch's weights are put back and judged
 /// by MSE and MAE over every test window.
 ///
@@ -104,8 +105,9 @@ pub enum Outcome {
 /// use candle_core::{DType, Device, Tensor};
 /// use candle_nn::{Init, VarMap};
 /// use mlnotes::forecast::data::Windows;
-/// use mlnotes::forecast::experiment::{Criterion, Outcome, Run, Settings};
+/// use mlnotes::forecast::experiment::{Outcome, Run, Settings};
 /// use mlnotes::forecast::models::Forecaster;
+/// use mlnotes::nn::Loss;
 /// use mlnotes::random::RandomState;
 /// use ndarray::Array2;
 ///
@@ -131,7 +133,7 @@ pub enum Outcome {
 /// let w = weights.get(1, "w", Init::Const(0.0), DType::F32, &Device::Cpu)?;
 /// let model = Factor(weights, w);
 ///
-/// let settings = Settings { batch_size: 8, learning_rate: 0.1, loss: Criterion::Mse, ..Settings::default() };
+/// let settings = Settings { batch_size: 8, learning_rate: 0.1, loss: Loss::Mse, ..Settings::default() };
 /// let run = Run::new(&model, "alternating", [&train, &validation, &test], settings)?;
 /// let Outcome::Finished(report) = run.train(&mut |_| ControlFlow::Continue(()))? else { panic!("nobody stops it") };
 /// assert!(report.test.mse < 0.01);
@@ -273,10 +275,11 @@ impl<'a> Run<'a> {
                     return Ok(Outcome::Interrupted { epoch: state.epoch, iteration: state.iteration });
                 }
             }
-            let validation = self.judge(Part::Validation, watch)?;
+            let place = (state.epoch, iterations);
+            let validation = self.judge(Part::Validation, adam.steps, place, watch)?;
             // Only looked at: the published code prints it.
             let test = match &validation {
-                Some(_) => self.judge(Part::Test, watch)?,
+                Some(_) => self.judge(Part::Test, adam.steps, place, watch)?,
                 None => None,
             };
             let (Some(validation), Some(test)) = (validation, test) else {
@@ -284,7 +287,7 @@ impl<'a> Run<'a> {
                 return Ok(Outcome::Interrupted { epoch: state.epoch, iteration: state.iteration });
             };
             state.seconds = before + start.elapsed().as_secs_f64();
-            let judged = |scores: Scores| if loss == Criterion::Mae { scores.mae } else { scores.mse };
+            let judged = |scores: Scores| if loss == Loss::Mae { scores.mae } else { scores.mse };
             if !judged(validation).is_finite() {
                 return Err(diverged("the validation loss", state.epoch, iterations));
             }
@@ -319,7 +322,8 @@ impl<'a> Run<'a> {
         watch: &mut Watch<'_>,
     ) -> Result<Outcome> {
         checkpoint::set(weights, best)?;
-        let Some(test) = self.judge(Part::Test, watch)? else {
+        let place = (state.epoch, state.iteration);
+        let Some(test) = self.judge(Part::Test, 0, place, watch)? else {
             return Ok(Outcome::Interrupted { epoch: state.epoch, iteration: state.iteration });
         };
         times.sort_by(f64::total_cmp);
@@ -350,14 +354,12 @@ impl<'a> Run<'a> {
             let mixup = ChannelMixup::draw(batch.len(), self.train.channels(), sigma, &mut random)?;
             (x, y) = (mixup.apply(&x)?, mixup.apply(&y)?);
         }
-        let forecast = self.forecast(&x, Some(&mut random))?;
-        let loss = self.settings.loss.loss(&forecast, &y)?;
-        let value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+        let (value, slopes) =
+            self.model.slopes(&x, &y, self.settings.loss, &mut random).map_err(refused(adam.steps, place))?;
         if !value.is_finite() {
             return Err(diverged("the training loss", place.0, place.1));
         }
-        let slopes = loss.backward()?;
-        adam.step(rate, |weight| slopes.get(weight)).map_err(|error| match error {
+        adam.step(rate, |name, _| slopes.get(name)).map_err(|error| match error {
             Error::NonFinite { .. } => diverged("a slope", place.0, place.1),
             other => other,
         })?;
@@ -370,23 +372,19 @@ impl<'a> Run<'a> {
         Ok((x.to_dtype(dtype)?, y.to_dtype(dtype)?))
     }
 
-    fn forecast(&self, x: &Tensor, random: Option<&mut crate::random::RandomState>) -> Result<Tensor> {
-        let y = self.model.forward(x, random)?;
-        let expected = [x.dims()[0], self.train.pred_len(), self.train.channels()];
-        if y.dims() != expected {
-            return Err(Error::shape("forecast", format!("{expected:?} (batch, pred_len, channels)"), y.dims()));
-        }
-        Ok(y)
-    }
-
     /// None if stopped.
-    fn judge(&self, part: Part, watch: &mut Watch<'_>) -> Result<Option<Scores>> {
+    fn judge(&self, part: Part, steps: u32, place: (usize, usize), watch: &mut Watch<'_>) -> Result<Option<Scores>> {
         let windows = if part == Part::Validation { self.validation } else { self.test };
         let (mut squares, mut absolutes, mut count) = (0.0, 0.0, 0_usize);
         let all: Vec<usize> = (0..windows.len()).collect();
         for batch in all.chunks(self.settings.batch_size) {
             let (x, y) = self.batch(windows, batch)?;
-            let forecast = self.forecast(&x, None)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
+            let forecast = self.model.forecast(&x).map_err(refused(steps, place))?;
+            if forecast.dims() != y.dims() {
+                let expected = format!("{:?} (batch, pred_len, channels)", y.dims());
+                return Err(Error::shape("forecast", expected, forecast.dims()));
+            }
+            let forecast = forecast.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
             let target = y.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
             for (forecast, target) in forecast.iter().zip(&target) {
                 let difference = forecast - target;
@@ -426,6 +424,11 @@ impl<'a> Run<'a> {
         identity.extend(also.map(|(name, value)| (name.to_owned(), value)));
         identity
     }
+}
+
+/// Once a step was made, shapes are known to fit: whatever a model refuses then is a number that its weights lead to.
+fn refused(steps: u32, place: (usize, usize)) -> impl Fn(Error) -> Error {
+    move |error| if steps == 0 { error } else { diverged("a number within the model", place.0, place.1) }
 }
 
 fn diverged(what: &'static str, epoch: usize, iteration: usize) -> Error {

@@ -1,11 +1,15 @@
 //! The notes' model among the others.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use candle_core::{DType, Tensor};
 use candle_nn::VarMap;
 
 use super::{Forecaster, parts};
 use crate::Result;
-use crate::nn::cmamba::{self, Config};
+use crate::nn::Loss;
+use crate::nn::cmamba::{self, Config, Fused};
 use crate::random::RandomState;
 
 /// [CMamba](crate::nn::cmamba) with its weights, as a [`Forecaster`].
@@ -32,6 +36,8 @@ use crate::random::RandomState;
 pub struct CMamba {
     weights: VarMap,
     model: cmamba::CMamba,
+    /// The same, for training. None without selection, which it has not.
+    fused: Option<Arc<Fused>>,
 }
 
 impl CMamba {
@@ -49,7 +55,8 @@ impl CMamba {
     /// Sizes that make no model; weights of another model, with the name of one.
     pub fn with_weights(config: &Config, weights: VarMap) -> Result<Self> {
         let model = cmamba::CMamba::new(config, parts::reader(&weights, &config.parameters()?)?)?;
-        Ok(Self { weights, model })
+        let fused = config.selective.then(|| Fused::new(config, &weights).map(Arc::new)).transpose()?;
+        Ok(Self { weights, model, fused })
     }
 
     /// The parts.
@@ -69,5 +76,25 @@ impl Forecaster for CMamba {
 
     fn weights(&self) -> &VarMap {
         &self.weights
+    }
+
+    fn forecast(&self, x: &Tensor) -> Result<Tensor> {
+        match &self.fused {
+            Some(fused) => fused.forward(x),
+            None => Ok(self.forward(x, None)?.detach()),
+        }
+    }
+
+    fn slopes(
+        &self,
+        x: &Tensor,
+        target: &Tensor,
+        loss: Loss,
+        train: &mut RandomState,
+    ) -> Result<(f64, HashMap<String, Tensor>)> {
+        match &self.fused {
+            Some(fused) => fused.slopes(x, target, loss, Some(train)),
+            None => parts::slopes(&self.forward(x, Some(train))?, target, loss, &self.weights),
+        }
     }
 }

@@ -49,10 +49,13 @@ mod naive;
 mod parts;
 mod patch_mamba;
 
+use std::collections::HashMap;
+
 use candle_core::Tensor;
 use candle_nn::VarMap;
 
 use crate::Result;
+use crate::nn::Loss;
 use crate::random::RandomState;
 
 pub use cmamba::CMamba;
@@ -79,6 +82,30 @@ pub trait Forecaster {
 
     /// What is learned; empty for a model that does not learn. The model reads these variables: setting them changes it.
     fn weights(&self) -> &VarMap;
+
+    /// Forecasts that no gradient goes through, as [`forward`](Self::forward) without a generator gives them. A model with a
+    /// faster way takes it here.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    fn forecast(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.forward(x, None)?.detach())
+    }
+
+    /// The loss of a batch as in training, and its slopes by the weights' names. A model with a faster way than candle's
+    /// graph takes it here.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward); a target of another shape than the forecast.
+    fn slopes(
+        &self,
+        x: &Tensor,
+        target: &Tensor,
+        loss: Loss,
+        train: &mut RandomState,
+    ) -> Result<(f64, HashMap<String, Tensor>)> {
+        parts::slopes(&self.forward(x, Some(train))?, target, loss, self.weights())
+    }
 
     /// How many numbers are learned.
     fn parameter_count(&self) -> usize {

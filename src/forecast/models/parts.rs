@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{VarBuilder, VarMap};
 
+use crate::nn::Loss;
 use crate::nn::cmamba::{GddMlp, gddmlp_parameters};
 use crate::nn::mamba::Draw;
 use crate::{Error, Result, validate};
@@ -104,4 +105,18 @@ impl WindowGate {
         let gated = self.0.forward(&x.transpose(1, 2)?.contiguous()?.unsqueeze(2)?)?;
         Ok(gated.squeeze(2)?.transpose(1, 2)?)
     }
+}
+
+/// The loss of a forecast and its slopes by the weights' names, by candle's graph.
+pub(super) fn slopes(
+    forecast: &Tensor,
+    target: &Tensor,
+    loss: Loss,
+    weights: &VarMap,
+) -> Result<(f64, HashMap<String, Tensor>)> {
+    let loss = loss.of(forecast, target)?;
+    let (value, mut slopes) = (loss.to_dtype(DType::F64)?.to_scalar::<f64>()?, loss.backward()?);
+    let weights = weights.data().lock().unwrap_or_else(PoisonError::into_inner);
+    let named = weights.iter().filter_map(|(name, weight)| Some((name.clone(), slopes.remove(weight)?)));
+    Ok((value, named.collect()))
 }
