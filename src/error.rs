@@ -103,6 +103,19 @@ pub enum Error {
         /// What to do.
         remedy: &'static str,
     },
+    /// Training whose numbers are no numbers any more.
+    #[error(
+        "{what} is not finite in epoch {epoch}, iteration {iteration} (both counted from 1): lower the learning rate, or look \
+         for extreme values in the data; a checkpoint written before is whole"
+    )]
+    Diverged {
+        /// What is not finite.
+        what: &'static str,
+        /// Counted from 1.
+        epoch: usize,
+        /// Counted from 1.
+        iteration: usize,
+    },
     /// A GPU kernel that does not compile, or did what no kernel may.
     #[error("the kernel `{kernel}` {reason}")]
     Kernel {

@@ -268,6 +268,8 @@ fn fused_it_reads_the_variables_and_refuses_others() {
     let other = Config { d_ff: 7, ..case.config };
     assert!(message(Fused::new(&other, &case.weights)).contains("in_proj.weight of the shape [12, 8]"));
     assert!(message(Fused::new(&case.config, &VarMap::new())).contains("without patch_embedding"));
+    let invariant = Config { selective: false, ..case.config };
+    assert!(message(Fused::new(&invariant, &case.weights)).contains("take `CMamba`"));
 }
 
 /// candle's AdamW without decay is torch's Adam.

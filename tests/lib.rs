@@ -14,6 +14,16 @@ mod data;
 mod device_scan;
 mod display;
 mod expfam;
+#[cfg(feature = "forecast")]
+mod forecast_cli;
+#[cfg(feature = "deep")]
+mod forecast_data;
+#[cfg(feature = "forecast")]
+mod forecast_files;
+#[cfg(feature = "deep")]
+mod forecast_models;
+#[cfg(feature = "deep")]
+mod forecast_run;
 mod glm;
 mod hippo;
 mod hmm;

@@ -51,7 +51,7 @@ impl std::fmt::Debug for Dataset {
 }
 
 /// The names, of which many would fill a screen.
-fn listed(names: &[String]) -> String {
+pub(crate) fn listed(names: &[String]) -> String {
     const FIRST: usize = 8;
     let rest = if names.len() > FIRST { ", …" } else { "" };
     names[..names.len().min(FIRST)].join(", ") + rest

@@ -14,6 +14,8 @@
 //! | --- | --- |
 //! | [`data`] | tables of series, splits in time, standardisation by the training rows, windows |
 //! | [`models`] | what forecasts: the trait [`Forecaster`](models::Forecaster) and those that implement it |
+//! | [`experiment`] | training, early stopping, testing; checkpoints, reports, the published settings |
 
 pub mod data;
+pub mod experiment;
 pub mod models;

@@ -1,6 +1,9 @@
 //! How far off is a forecast?
 
+use std::str::FromStr;
+
 use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
@@ -15,7 +18,8 @@ use crate::{Error, Result};
 /// assert_eq!(Loss::Mse.of(&y, &target)?.to_scalar::<f64>()?, 5.0);
 /// # Ok::<(), mlnotes::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Loss {
     /// mean |y − target| (平均绝对误差).
     Mae,
@@ -42,5 +46,18 @@ impl Loss {
             Self::Mse => off.sqr()?,
         };
         Ok(off.mean_all()?)
+    }
+}
+
+/// As on the command line, in capitals or not.
+impl FromStr for Loss {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.to_lowercase().as_str() {
+            "mae" => Ok(Self::Mae),
+            "mse" => Ok(Self::Mse),
+            _ => Err(Error::domain("loss", text, "mae or mse")),
+        }
     }
 }

@@ -50,6 +50,11 @@ impl Windows {
         self.values.nrows() - self.seq_len - self.pred_len + 1
     }
 
+    /// The rows they are cut from, (rows, V).
+    pub fn values(&self) -> &Array2<f32> {
+        &self.values
+    }
+
     /// V.
     pub fn channels(&self) -> usize {
         self.values.ncols()

@@ -24,6 +24,9 @@ use crate::{Error, Result};
 /// # Numerics
 /// Ā = e^{ΔA} by zero-order hold, B̄ = ΔB by Euler's rule, as in the published code.
 ///
+/// # Without selection
+/// With `selective` false in [`Config`] Δ = softplus(b_Δ), B, C and D are learned and the same for every patch.
+///
 /// Source: the paper's section *M-Mamba*; `layers/CMambaEncoder.py`.
 ///
 /// ```
@@ -48,10 +51,19 @@ pub struct MMamba {
     config: Config,
     norm: Tensor,
     in_proj: (Tensor, Tensor),
-    x_proj: Tensor,
-    dt_proj: (Tensor, Tensor),
+    reading: Reading,
+    dt_bias: Tensor,
     a_log: Tensor,
     out_proj: (Tensor, Tensor),
+}
+
+/// Where Δ, B, C and D come from.
+#[derive(Clone, Debug)]
+enum Reading {
+    /// From the patch.
+    Selective { x_proj: Tensor, dt_proj: Tensor },
+    /// Learned, Δ as its bias alone.
+    Invariant { b: Tensor, c: Tensor, d: Tensor },
 }
 
 impl MMamba {
@@ -63,12 +75,16 @@ impl MMamba {
         config.validate()?;
         let shapes: HashMap<_, _> = config.block_parameters().into_iter().collect();
         let read = |name: &str| weights.get(shapes[name].as_slice(), name);
+        let reading = match config.selective {
+            true => Reading::Selective { x_proj: read("mixer.x_proj.weight")?, dt_proj: read("mixer.dt_proj.weight")? },
+            false => Reading::Invariant { b: read("mixer.B")?, c: read("mixer.C")?, d: read("mixer.D")? },
+        };
         Ok(Self {
             config: *config,
             norm: read("norm.weight")?,
             in_proj: (read("mixer.in_proj.weight")?, read("mixer.in_proj.bias")?),
-            x_proj: read("mixer.x_proj.weight")?,
-            dt_proj: (read("mixer.dt_proj.weight")?, read("mixer.dt_proj.bias")?),
+            reading,
+            dt_bias: read("mixer.dt_proj.bias")?,
             a_log: read("mixer.A_log")?,
             out_proj: (read("mixer.out_proj.weight")?, read("mixer.out_proj.bias")?),
         })
@@ -87,7 +103,7 @@ impl MMamba {
     /// # Errors
     /// Another shape or kind of numbers; numbers that are not finite.
     pub fn forward(&self, u: &Tensor) -> Result<Tensor> {
-        let Config { d_model, d_ff, d_state, dt_rank, .. } = self.config;
+        let Config { d_model, d_ff, d_state, .. } = self.config;
         if u.rank() != 3 || u.dims()[2] != d_model {
             return Err(Error::shape("u", format!("(sequences, patches, {d_model})"), u.dims()));
         }
@@ -99,25 +115,59 @@ impl MMamba {
             Ok(rows.broadcast_add(&bias.narrow(0, which * d_ff, d_ff)?)?.silu()?)
         };
         let (x, z) = (branch(0)?, branch(1)?);
-        let read = |from: usize, length: usize| product(&x, &self.x_proj.narrow(0, from, length)?);
-        let (dt_weight, dt_bias) = &self.dt_proj;
+        let [delta, b, c, d] = self.read(&x)?;
         let (y, _) = selective_scan(&ScanInputs {
             u: &x,
-            delta: &product(&read(0, dt_rank)?, dt_weight)?,
+            delta: &delta,
             // Through the broadcast the channels' gradients come back as their sum.
             a: &self.a()?.broadcast_as((d_ff, d_state))?,
-            b: &read(dt_rank, d_state)?,
-            c: &read(dt_rank + d_state, d_state)?,
+            b: &b,
+            c: &c,
             d: None,
             z: None,
-            delta_bias: Some(dt_bias),
+            delta_bias: Some(&self.dt_bias),
             softplus: true,
             initial: None,
         })?;
         // The scan's own D is one number a channel, and its gate comes before ours would.
-        let d = read(dt_rank + 2 * d_state, d_ff)?;
         let gated = ((y + (d * &x)?)? * z)?;
         let (weight, bias) = &self.out_proj;
         Ok(product(&gated, weight)?.broadcast_add(bias)?)
+    }
+
+    /// Δ before its bias, B, C and D of every patch.
+    fn read(&self, x: &Tensor) -> Result<[Tensor; 4]> {
+        let Config { d_ff, d_state, dt_rank, .. } = self.config;
+        match &self.reading {
+            Reading::Selective { x_proj, dt_proj } => {
+                let read = |from: usize, length: usize| product(x, &x_proj.narrow(0, from, length)?);
+                Ok([
+                    product(&read(0, dt_rank)?, dt_proj)?,
+                    read(dt_rank, d_state)?,
+                    read(dt_rank + d_state, d_state)?,
+                    read(dt_rank + 2 * d_state, d_ff)?,
+                ])
+            }
+            Reading::Invariant { b, c, d } => {
+                let (sequences, patches, _) = x.dims3()?;
+                let everywhere = |constant: &Tensor| constant.broadcast_left((sequences, patches));
+                Ok([x.zeros_like()?, everywhere(b)?, everywhere(c)?, everywhere(d)?])
+            }
+        }
+    }
+}
+
+/// What may stand in a layer of [`CMamba`](super::CMamba): M-Mamba, or another block on the patches of one channel.
+pub trait PatchBlock {
+    /// (sequences, patches, d_model) to the same, a norm within, the residual left out.
+    ///
+    /// # Errors
+    /// Another shape or kind of numbers.
+    fn forward(&self, u: &Tensor) -> Result<Tensor>;
+}
+
+impl PatchBlock for MMamba {
+    fn forward(&self, u: &Tensor) -> Result<Tensor> {
+        MMamba::forward(self, u)
     }
 }

@@ -1,5 +1,6 @@
 //! The sizes of the model.
 
+use super::gddmlp;
 use crate::random::{Philox, RandomState};
 use crate::{Error, Result, validate};
 
@@ -44,6 +45,8 @@ pub struct Config {
     pub head_dropout: f64,
     /// Whether the channels see each other.
     pub gddmlp: bool,
+    /// Whether Δ, B, C and D depend on the patch; if not, they are learned numbers and the scan is time-invariant (线性时不变).
+    pub selective: bool,
 }
 
 impl Default for Config {
@@ -65,6 +68,7 @@ impl Default for Config {
             dropout: 0.1,
             head_dropout: 0.0,
             gddmlp: false,
+            selective: true,
         }
     }
 }
@@ -102,18 +106,24 @@ impl Config {
         parameters.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
 
-    /// The parameters' names and shapes, as the published code has them.
+    /// The parameters' names and shapes, as the published code has them; `mixer.B`, `mixer.C` and `mixer.D`, in place of
+    /// `x_proj` and of the weight of `dt_proj` where nothing is selected, are in no published model.
     ///
     /// # Errors
     /// Sizes that make no model, with what would do.
     pub fn parameters(&self) -> Result<Vec<(String, Vec<usize>)>> {
+        self.parameters_around(&self.block_parameters())
+    }
+
+    /// The same with another block in each layer.
+    pub(crate) fn parameters_around(&self, block: &[(&str, Vec<usize>)]) -> Result<Vec<(String, Vec<usize>)>> {
         self.validate()?;
         let mut parameters = vec![(EMBEDDING.to_owned(), vec![self.d_model, self.patch_len])];
         for layer in 0..self.e_layers {
             let full = |(name, shape): (&str, _)| (format!("encoder.layers.{layer}.{name}"), shape);
-            parameters.extend(self.block_parameters().into_iter().map(full));
+            parameters.extend(block.iter().cloned().map(full));
             if self.gddmlp {
-                parameters.extend(self.gddmlp_parameters().into_iter().map(full));
+                parameters.extend(gddmlp::parameters(self.enc_in, self.reduction)?.into_iter().map(full));
             }
         }
         let features = self.d_model * self.patch_num()?;
@@ -124,27 +134,25 @@ impl Config {
 
     pub(super) fn block_parameters(&self) -> Vec<(&'static str, Vec<usize>)> {
         let Self { d_model, d_ff, d_state, dt_rank, .. } = *self;
-        vec![
+        let mut parameters = vec![
             ("norm.weight", vec![d_model]),
             ("mixer.in_proj.weight", vec![2 * d_ff, d_model]),
             ("mixer.in_proj.bias", vec![2 * d_ff]),
-            ("mixer.x_proj.weight", vec![dt_rank + 2 * d_state + d_ff, d_ff]),
-            ("mixer.dt_proj.weight", vec![d_ff, dt_rank]),
+        ];
+        parameters.extend(match self.selective {
+            true => vec![
+                ("mixer.x_proj.weight", vec![dt_rank + 2 * d_state + d_ff, d_ff]),
+                ("mixer.dt_proj.weight", vec![d_ff, dt_rank]),
+            ],
+            false => vec![("mixer.B", vec![d_state]), ("mixer.C", vec![d_state]), ("mixer.D", vec![d_ff])],
+        });
+        parameters.extend([
             ("mixer.dt_proj.bias", vec![d_ff]),
             ("mixer.A_log", vec![1, d_state]),
             ("mixer.out_proj.weight", vec![d_model, d_ff]),
             ("mixer.out_proj.bias", vec![d_model]),
-        ]
-    }
-
-    pub(super) fn gddmlp_parameters(&self) -> Vec<(&'static str, Vec<usize>)> {
-        let (channels, hidden) = (self.enc_in, self.enc_in / self.reduction);
-        vec![
-            ("GDDMLP.fc_sc.0.weight", vec![hidden, channels]),
-            ("GDDMLP.fc_sc.2.weight", vec![channels, hidden]),
-            ("GDDMLP.fc_sf.0.weight", vec![hidden, channels]),
-            ("GDDMLP.fc_sf.2.weight", vec![channels, hidden]),
-        ]
+        ]);
+        parameters
     }
 
     /// Where masks come from in training, if there is dropout anywhere.
@@ -172,17 +180,13 @@ impl Config {
                 return Err(Error::domain(name, share, "0 or more and below 1, the share that is silenced"));
             }
         }
-        if self.gddmlp && self.reduction > self.enc_in {
-            let allowed = format!(
-                "at most `enc_in`, {}, or GDD-MLP has no hidden layer; with one channel set `gddmlp` to false",
-                self.enc_in
-            );
-            return Err(Error::domain("reduction", self.reduction, allowed));
+        if self.gddmlp {
+            gddmlp::parameters(self.enc_in, self.reduction)?;
         }
         Ok(())
     }
 }
 
-pub(super) const EMBEDDING: &str = "patch_embedding.value_embedding.weight";
-pub(super) const HEAD_WEIGHT: &str = "head.linear.weight";
-pub(super) const HEAD_BIAS: &str = "head.linear.bias";
+pub(crate) const EMBEDDING: &str = "patch_embedding.value_embedding.weight";
+pub(crate) const HEAD_WEIGHT: &str = "head.linear.weight";
+pub(crate) const HEAD_BIAS: &str = "head.linear.bias";

@@ -8,7 +8,7 @@ use candle_nn::ops::sigmoid;
 
 use super::Config;
 use crate::nn::mamba::product;
-use crate::{Error, Result};
+use crate::{Error, Result, validate};
 
 /// GDD-MLP, the global data-dependent MLP: what all channels show decides how each is scaled and shifted.
 ///
@@ -49,7 +49,15 @@ impl GddMlp {
     /// Sizes that make no model; a weight that is missing or has another shape, with its name.
     pub fn new(config: &Config, weights: VarBuilder<'_>) -> Result<Self> {
         Config { gddmlp: true, ..*config }.validate()?;
-        let shapes: HashMap<_, _> = config.gddmlp_parameters().into_iter().collect();
+        Self::between(config.enc_in, config.reduction, weights)
+    }
+
+    /// The gate between so many channels, for any model; its hidden layer is ⌊channels / reduction⌋ wide.
+    ///
+    /// # Errors
+    /// A `reduction` of 0 or above `channels`; a weight that is missing or has another shape, with its name.
+    pub fn between(channels: usize, reduction: usize, weights: VarBuilder<'_>) -> Result<Self> {
+        let shapes: HashMap<_, _> = parameters(channels, reduction)?.into_iter().collect();
         let read = |name: &str| weights.get(shapes[name].as_slice(), name);
         Ok(Self {
             scale: (read("GDDMLP.fc_sc.0.weight")?, read("GDDMLP.fc_sc.2.weight")?),
@@ -75,6 +83,24 @@ impl GddMlp {
         };
         Ok(h.broadcast_mul(&gate(&self.scale)?)?.broadcast_add(&gate(&self.shift)?)?)
     }
+}
+
+/// The names and shapes of a gate's weights.
+pub(crate) fn parameters(channels: usize, reduction: usize) -> Result<Vec<(&'static str, Vec<usize>)>> {
+    validate::at_least_one("reduction", reduction)?;
+    let hidden = channels / reduction;
+    if hidden == 0 {
+        let allowed = format!(
+            "at most `enc_in`, {channels}, or GDD-MLP has no hidden layer; with one channel set `gddmlp` to false"
+        );
+        return Err(Error::domain("reduction", reduction, allowed));
+    }
+    Ok(vec![
+        ("GDDMLP.fc_sc.0.weight", vec![hidden, channels]),
+        ("GDDMLP.fc_sc.2.weight", vec![channels, hidden]),
+        ("GDDMLP.fc_sf.0.weight", vec![hidden, channels]),
+        ("GDDMLP.fc_sf.2.weight", vec![channels, hidden]),
+    ])
 }
 
 /// p Φ(p) = p (1 + erf(p / √2)) / 2.

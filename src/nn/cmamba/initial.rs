@@ -14,7 +14,7 @@ const DELTA: (f64, f64) = (1e-3, 1e-1);
 impl Config {
     /// The model's weights at random, as the published code draws them: A = −1 … −S, Δ of a patch of zeros log-uniform in
     /// [0.001, 0.1], its projection uniform within 1/√dt_rank, norms 1, all else, biases too, uniform within 1/√(inputs).
-    /// The same seed gives the same weights.
+    /// The same seed gives the same weights. Without selection B and D are 1 and C of N(0, 1), as S4D has them.
     ///
     /// # Errors
     /// Sizes that make no model; a `dtype` that is neither f32 nor f64.
@@ -41,6 +41,8 @@ impl Config {
             let mut entry = |place: usize| match name.as_str() {
                 name if name.ends_with("A_log") => (place as f64 + 1.0).ln(),
                 name if name.ends_with("norm.weight") => 1.0,
+                name if name.ends_with("mixer.B") || name.ends_with("mixer.D") => 1.0,
+                name if name.ends_with("mixer.C") => random.normal(),
                 name if name.ends_with("dt_proj.bias") => {
                     let delta = (DELTA.0.ln() + random.uniform() * (DELTA.1 / DELTA.0).ln()).exp();
                     // softplus of this is Δ.

@@ -8,7 +8,7 @@
 //! | --- | --- | --- |
 //! | [`normalise`], [`Normalised`] | instance norm, μ and σ of a window and channel | (batch, seq_len, V) |
 //! | [`patches`] | patching | (batch, V, N, patch_len) |
-//! | [`MMamba`] | M, M-Mamba | (batch · V, N, d_model) to the same |
+//! | [`MMamba`], or another [`PatchBlock`] | M, M-Mamba | (batch · V, N, d_model) to the same |
 //! | [`GddMlp`] | GDD, GDD-MLP | (batch, V, N, d_model) to the same |
 //! | [`ChannelMixup`] | channel mixup | (batch, any length, V) to the same |
 //! | [`CMamba`] | the model | (batch, seq_len, V) to (batch, pred_len, V) |
@@ -39,11 +39,14 @@ mod mixup;
 mod model;
 mod patch;
 
-pub use block::MMamba;
+pub use block::{MMamba, PatchBlock};
 pub use config::Config;
+pub(crate) use config::{EMBEDDING, HEAD_BIAS, HEAD_WEIGHT};
 pub use fused::Fused;
 pub use gddmlp::GddMlp;
+pub(crate) use gddmlp::parameters as gddmlp_parameters;
 pub use instance::{Normalised, normalise};
 pub use mixup::ChannelMixup;
 pub use model::CMamba;
+pub(crate) use model::{check_window, silence};
 pub use patch::patches;

@@ -4,12 +4,14 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 
 use super::config::{EMBEDDING, HEAD_BIAS, HEAD_WEIGHT};
-use super::{Config, GddMlp, MMamba, normalise, patches};
+use super::{Config, GddMlp, MMamba, PatchBlock, normalise, patches};
 use crate::nn::mamba::product;
 use crate::random::{Philox, RandomState};
 use crate::{Error, Result};
 
 /// CMamba: what [the module](super) says, with the weights of a [`Config`].
+///
+/// `B` is the block of each layer: M-Mamba, unless [`with_blocks`](Self::with_blocks) makes another.
 ///
 /// # Numerics
 /// Dropout stands where the published code has it: after the embedding (`head_dropout`), after each block (`dropout`) and
@@ -37,12 +39,12 @@ use crate::{Error, Result};
 /// # Ok::<(), mlnotes::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct CMamba {
+pub struct CMamba<B = MMamba> {
     config: Config,
     embedding: Tensor,
     /// (patches, d_model).
     positions: Tensor,
-    layers: Vec<(MMamba, Option<GddMlp>)>,
+    layers: Vec<(B, Option<GddMlp>)>,
     head: (Tensor, Tensor),
 }
 
@@ -52,13 +54,32 @@ impl CMamba {
     /// # Errors
     /// Sizes that make no model; a weight that is missing or has another shape, with its name.
     pub fn new(config: &Config, weights: VarBuilder<'_>) -> Result<Self> {
+        Self::with_blocks(config, weights, |weights| MMamba::new(config, weights))
+    }
+
+    /// How many numbers are learned.
+    pub fn parameter_count(&self) -> usize {
+        self.config.parameter_count()
+    }
+}
+
+impl<B: PatchBlock> CMamba<B> {
+    /// The same model around other blocks: `block` makes one of the weights below a layer's name.
+    ///
+    /// # Errors
+    /// As [`new`](CMamba::new), and those of `block`.
+    pub fn with_blocks(
+        config: &Config,
+        weights: VarBuilder<'_>,
+        block: impl Fn(VarBuilder<'_>) -> Result<B>,
+    ) -> Result<Self> {
         config.validate()?;
         let Config { d_model, pred_len, patch_len, e_layers, gddmlp, .. } = *config;
         let number = config.patch_num()?;
         let layer = |layer: usize| {
             let weights = weights.pp(format!("encoder.layers.{layer}"));
             let gate = gddmlp.then(|| GddMlp::new(config, weights.clone())).transpose()?;
-            Ok((MMamba::new(config, weights)?, gate))
+            Ok((block(weights)?, gate))
         };
         let embedding = weights.get((d_model, patch_len), EMBEDDING)?;
         Ok(Self {
@@ -75,13 +96,8 @@ impl CMamba {
         &self.config
     }
 
-    /// How many numbers are learned.
-    pub fn parameter_count(&self) -> usize {
-        self.config.parameter_count()
-    }
-
     /// A layer's block and gate, from the patches up.
-    pub fn layers(&self) -> impl Iterator<Item = (&MMamba, Option<&GddMlp>)> {
+    pub fn layers(&self) -> impl Iterator<Item = (&B, Option<&GddMlp>)> {
         self.layers.iter().map(|(block, gate)| (block, gate.as_ref()))
     }
 
@@ -126,7 +142,11 @@ impl CMamba {
 
 /// An error where these are not windows for such a model.
 pub(super) fn check_windows(x: &Tensor, config: &Config, dtype: DType) -> Result<()> {
-    let Config { seq_len, enc_in, .. } = *config;
+    check_window(x, config.seq_len, config.enc_in, dtype)
+}
+
+/// Windows (batch, seq_len, enc_in) of these numbers, all finite where looking at them is cheap.
+pub(crate) fn check_window(x: &Tensor, seq_len: usize, enc_in: usize, dtype: DType) -> Result<()> {
     if x.rank() != 3 || x.dims()[0] == 0 || x.dims()[1..] != [seq_len, enc_in] {
         return Err(Error::shape("x", format!("(batch above 0, {seq_len}, {enc_in})"), x.dims()));
     }
@@ -157,7 +177,7 @@ pub(super) fn positions(number: usize, d_model: usize) -> Result<Tensor> {
 }
 
 /// Dropout: 0 for a share of the entries, the rest divided by 1 − share; by the numbers `from` and after of the stream.
-fn silence(tensor: &Tensor, share: f64, stream: Philox, from: usize) -> Result<Tensor> {
+pub(crate) fn silence(tensor: &Tensor, share: f64, stream: Philox, from: usize) -> Result<Tensor> {
     let kept = 1.0 / (1.0 - share);
     let mut numbers = vec![0.0; tensor.elem_count()];
     stream.uniform(from, &mut numbers);

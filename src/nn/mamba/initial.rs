@@ -57,18 +57,19 @@ impl LanguageModelConfig {
     }
 }
 
-struct Draw {
+/// Weights as they are drawn, one after the other from one stream.
+pub(crate) struct Draw {
     dtype: DType,
     random: RandomState,
-    weights: VarMap,
+    pub(crate) weights: VarMap,
 }
 
 impl Draw {
-    fn new(dtype: DType, seed: u32) -> Self {
+    pub(crate) fn new(dtype: DType, seed: u32) -> Self {
         Self { dtype, random: RandomState::new(seed), weights: VarMap::new() }
     }
 
-    fn block(&mut self, config: &Config, prefix: &str, shrink_out: f64) -> Result<()> {
+    pub(crate) fn block(&mut self, config: &Config, prefix: &str, shrink_out: f64) -> Result<()> {
         for (name, shape) in config.parameters() {
             let full = format!("{prefix}{name}");
             let inputs = shape.last().copied().unwrap_or(1);
@@ -89,7 +90,7 @@ impl Draw {
         Ok(())
     }
 
-    fn uniform(&mut self, name: &str, shape: &[usize], bound: f64) -> Result<()> {
+    pub(crate) fn uniform(&mut self, name: &str, shape: &[usize], bound: f64) -> Result<()> {
         self.insert(name, shape, |random, _| bound * (2.0 * random.uniform() - 1.0))
     }
 
@@ -97,7 +98,12 @@ impl Draw {
         self.insert(name, shape, |random, _| deviation * random.normal())
     }
 
-    fn insert(&mut self, name: &str, shape: &[usize], entry: impl Fn(&mut RandomState, usize) -> f64) -> Result<()> {
+    pub(crate) fn insert(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        entry: impl Fn(&mut RandomState, usize) -> f64,
+    ) -> Result<()> {
         let values = (0..shape.iter().product()).map(|place| entry(&mut self.random, place)).collect();
         insert(&self.weights, name, values, shape, self.dtype)
     }

@@ -27,4 +27,5 @@ mod model;
 pub(super) use block::product;
 pub use block::{Mamba, Memory};
 pub use config::Config;
+pub(crate) use initial::Draw;
 pub use model::{LanguageModel, LanguageModelConfig, Memories};

@@ -93,8 +93,13 @@ impl Fused {
     /// the machine has cores.
     ///
     /// # Errors
-    /// Sizes that make no model; a weight that is missing, has another shape, or is neither f32 nor f64 on the CPU.
+    /// Sizes that make no model; one without selection; a weight that is missing, has another shape, or is neither f32 nor
+    /// f64 on the CPU.
     pub fn new(config: &Config, weights: &VarMap) -> Result<Self> {
+        if !config.selective {
+            let allowed = "true, as the fused form has no other scan: take `CMamba` for a model without selection";
+            return Err(Error::domain("selective", false, allowed));
+        }
         let data = weights.data().lock().unwrap_or_else(PoisonError::into_inner);
         let mut own = Vec::new();
         for (name, shape) in config.parameters()? {

@@ -1,0 +1,37 @@
+//! How is a model trained, and how well does it forecast what it has not seen?
+//!
+//! w ← w − Adam(∇_w L(f_w(x′), y′)), (x′, y′) windows after mixup; the weights of the epoch with the lowest validation loss are
+//! judged by MSE and MAE on the test windows.
+//!
+//! | piece | what it does |
+//! | --- | --- |
+//! | [`Run`] | trains, stops early, tests; can be stopped anywhere and goes on to the same bits |
+//! | [`Settings`], [`Schedule`] | how, under the published names |
+//! | [`Setup`], [`Preset`] | the published settings of every data set and horizon |
+//! | [`Adam`] | the step |
+//! | [`Event`], [`Part`], [`Watch`] | what a run tells as it goes |
+//! | [`Outcome`], [`Report`], [`Epoch`], [`Scores`] | what comes out, and as JSON |
+//! | [`Line`], [`Comparison`] | results as lines of a CSV file, and as a table model × horizon |
+//! | `draw` (feature `plot`) | past, truth and forecast |
+//!
+//! Not here: warm restarts, one-cycle rates (`TST`), mixed precision, GPUs.
+
+mod adam;
+mod checkpoint;
+mod compare;
+#[cfg(feature = "plot")]
+mod draw;
+mod preset;
+mod report;
+mod settings;
+mod streams;
+mod train;
+
+pub use adam::Adam;
+pub use compare::Comparison;
+#[cfg(feature = "plot")]
+pub use draw::draw;
+pub use preset::{Preset, Setup};
+pub use report::{Epoch, Line, Report, Scores};
+pub use settings::{Schedule, Settings};
+pub use train::{Event, Outcome, Part, Run, Watch};
