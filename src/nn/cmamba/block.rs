@@ -158,6 +158,28 @@ impl MMamba {
 }
 
 /// What may stand in a layer of [`CMamba`](super::CMamba): M-Mamba, or another block on the patches of one channel.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use candle_nn::VarBuilder;
+/// use mlnotes::Result;
+/// use mlnotes::nn::cmamba::{CMamba, Config, PatchBlock};
+///
+/// struct Nothing;
+/// impl PatchBlock for Nothing {
+///     fn forward(&self, u: &Tensor) -> Result<Tensor> {
+///         Ok(u.zeros_like()?)
+///     }
+/// }
+///
+/// let config = Config { d_model: 8, pred_len: 24, enc_in: 2, gddmlp: false, ..Config::paper() };
+/// let weights = VarBuilder::zeros(DType::F64, &Device::Cpu);
+/// let model = CMamba::with_blocks(&config, weights, |_| Ok(Nothing))?;
+/// // A head of 0 forecasts the window's mean.
+/// let y = model.forward(&Tensor::full(3.0, (1, 96, 2), &Device::Cpu)?, None)?;
+/// assert_eq!(y.to_vec3::<f64>()?, [[[3.0; 2]; 24]]);
+/// # Ok::<(), mlnotes::Error>(())
+/// ```
 pub trait PatchBlock {
     /// (sequences, patches, d_model) to the same, a norm within, the residual left out.
     ///
