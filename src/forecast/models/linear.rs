@@ -41,7 +41,7 @@ pub fn moving_average(x: &Tensor, width: usize) -> Result<Tensor> {
 
 /// The average as a map over time, (length, length).
 fn average(length: usize, width: usize) -> Result<Tensor> {
-    if width % 2 == 0 {
+    if width.is_multiple_of(2) {
         return Err(Error::domain("moving_avg", width, "an odd number, which has a middle, for instance 25"));
     }
     let half = width / 2;
