@@ -192,7 +192,7 @@ impl<'a, T: Entry> Chunk<'a, T> {
             Place::Block(layer) => (dropout, inner, inner * layer + if head_dropout > 0.0 { inner } else { 0 }),
             Place::Forecast => (head_dropout, pred_len, inner + if dropout > 0.0 { inner * e_layers } else { 0 }),
         };
-        if !(share > 0.0) {
+        if share == 0.0 {
             return None;
         }
         let from = (before * self.plan.batch + each * self.first) * enc_in;
@@ -299,7 +299,7 @@ impl<'a, T: Entry> Chunk<'a, T> {
         let Config { d_ff, d_state, .. } = self.plan.config;
         let shape = Shape { batch: self.sequences, length: self.plan.patches, channels: d_ff, state: d_state };
         let inputs = Inputs::new(shape, x, delta, &self.plan.a[layer], b, c)?;
-        Ok(inputs.softplus(true).delta_bias(self.plan.weights.layers[layer].dt_bias)?)
+        inputs.softplus(true).delta_bias(self.plan.weights.layers[layer].dt_bias)
     }
 
     /// SiLU, flatten, the linear head, dropout.

@@ -206,10 +206,13 @@ pub(super) fn pool_back<T: Entry>((dmeans, dmaxima, places): (&[T], &[T], &[usiz
     }
 }
 
+/// Scales and shifts of rows.
+type Gates<'a, T> = (&'a [T], &'a [T]);
+
 /// next = u + mask ⊙ (scale h + shift), with a scale and a shift for each row.
 #[inline(always)]
 pub(super) fn residual<T: Entry>(
-    (u, h, gates, mask): (&[T], &[T], Option<(&[T], &[T])>, Option<&[T]>),
+    (u, h, gates, mask): (&[T], &[T], Option<Gates<'_, T>>, Option<&[T]>),
     width: usize,
     next: &mut [T],
 ) {
