@@ -678,10 +678,10 @@ fn a_checkpoint_is_whole_or_refused() {
         file[place] ^= 1;
         damaged.push(file);
     }
-    let patience = whole.windows(9).position(|text| text == b"waiting\\\"").unwrap_or_else(|| panic!("no state")) + 10;
+    let waiting = whole.windows(9).position(|text| text == b"waiting\\\"").unwrap_or_else(|| panic!("no state")) + 10;
     let mut file = whole.clone();
-    assert_eq!(file[patience], b'0');
-    file[patience] = b'1';
+    assert_eq!(file[waiting], b'0');
+    file[waiting] = b'1';
     damaged.push(file);
     damaged.push(std::fs::read(Reference::folder().join("cmamba/gddmlp.safetensors")).unwrap());
     for file in damaged {
