@@ -678,6 +678,11 @@ fn a_checkpoint_is_whole_or_refused() {
         file[place] ^= 1;
         damaged.push(file);
     }
+    let waiting = whole.windows(9).position(|text| text == b"waiting\\\"").unwrap_or_else(|| panic!("no state")) + 10;
+    let mut file = whole.clone();
+    assert_eq!(file[waiting], b'0');
+    file[waiting] = b'1';
+    damaged.push(file);
     damaged.push(std::fs::read(Reference::folder().join("cmamba/gddmlp.safetensors")).unwrap());
     for file in damaged {
         std::fs::write(&path, file).unwrap();

@@ -445,7 +445,7 @@ mod tests {
         };
         assert_eq!(said, Setup { settings, model: Config { gddmlp: false, d_state: 8, ..paper.model } });
         assert_eq!(setup("--data ETTh1 --no-channel-mixup --sigma 2").settings.mixup, None);
-        assert_eq!(setup("--data ETTh1 --no-gddmlp --gddmlp").model.gddmlp, true);
+        assert!(setup("--data ETTh1 --no-gddmlp --gddmlp").model.gddmlp);
         let notes = setup("--data ETTh1 --preset published-defaults --sigma 2");
         assert_eq!(notes.settings.mixup, None);
         let mixed = setup("--data ETTh1 --preset published-defaults --sigma 2 --channel_mixup");

@@ -60,8 +60,16 @@ const HEADER: &str = "mlnotes-forecast";
 struct Header {
     identity: Identity,
     state: State,
-    /// Of all arrays.
+    /// Of the above and all arrays.
     sum: String,
+}
+
+impl Header {
+    /// What `sum` must be for these arrays, in the order of their names.
+    fn sum<'a>(&self, arrays: impl Iterator<Item = &'a [u8]>) -> serde_json::Result<String> {
+        let text = serde_json::to_vec(&(&self.identity, &self.state))?;
+        Ok(hexadecimal(text.into_iter().chain(arrays.flatten().copied())))
+    }
 }
 
 /// A checkpoint's arrays, looked through before any is used.
@@ -94,8 +102,9 @@ pub(super) fn save(path: &Path, identity: &Identity, state: &State, adam: &Adam,
         );
         Error::file(path, reason)
     };
-    let sum = hexadecimal(arrays.values().flat_map(|(_, _, bytes)| bytes.iter().copied()));
-    let header = Header { identity: identity.clone(), state: State { steps: adam.steps, ..state.clone() }, sum };
+    let state = State { steps: adam.steps, ..state.clone() };
+    let mut header = Header { identity: identity.clone(), state, sum: String::new() };
+    header.sum = header.sum(arrays.values().map(|(_, _, bytes)| &**bytes)).map_err(|error| failed(&error))?;
     let header = [(HEADER.to_owned(), serde_json::to_string(&header).map_err(|error| failed(&error))?)];
     let mut views = Vec::with_capacity(arrays.len());
     for (name, (dtype, shape, bytes)) in &arrays {
@@ -156,8 +165,8 @@ impl Checkpoint {
         let header: Header = serde_json::from_str(header).map_err(|error| damaged(&error))?;
         let tensors = SafeTensors::deserialize(&file).map_err(|error| damaged(&error))?;
         let views: BTreeMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
-        if hexadecimal(views.values().flat_map(|view| view.data().iter().copied())) != header.sum {
-            return Err(damaged(&"its arrays are not those that were written"));
+        if header.sum(views.values().map(|view| view.data())).map_err(|error| damaged(&error))? != header.sum {
+            return Err(damaged(&"it is not what was written"));
         }
         let mut arrays = BTreeMap::new();
         for (name, view) in views {

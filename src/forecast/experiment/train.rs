@@ -294,7 +294,8 @@ impl<'a> Run<'a> {
             let spent = state.seconds - state.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>();
             let train = state.loss / iterations as f64;
             let epoch = Epoch { epoch: state.epoch, learning_rate: rate, train, validation, test, seconds: spent };
-            let lowest = state.best.and_then(|best| state.epochs.get(best - 1)).map(|best| judged(best.validation));
+            let lowest =
+                state.best.and_then(|best| state.epochs.get(best.checked_sub(1)?)).map(|best| judged(best.validation));
             state.epochs.push(epoch);
             if lowest.is_none_or(|lowest| judged(validation) <= lowest) {
                 (state.best, state.waiting) = (Some(state.epoch), 0);
