@@ -14,6 +14,7 @@ use super::slices::{self, Held, Number, by_dtype, entries, same_dtype};
 use crate::Result;
 #[cfg(feature = "emulate")]
 use crate::kernels::emulate::{Module, Order};
+use crate::numerics::threads;
 use crate::ssm::selective::{self, Gradients, Inputs, Kept};
 
 /// The tensors of a [`selective_scan`].
@@ -358,11 +359,6 @@ impl Scan {
         };
         made().map_err(candle_core::Error::wrap)
     }
-}
-
-/// As many threads as the machine has cores.
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn forward<T: Number>(

@@ -21,6 +21,8 @@ pub(crate) use normal::normal_quantile;
 pub(crate) use qr::Qr;
 pub(crate) use semidefinite::Semidefinite;
 pub(crate) use skew::SkewEigen;
+#[cfg(feature = "deep")]
+pub(crate) use threads::threads;
 pub(crate) use threads::{MOST_THREADS, on_threads};
 
 use std::borrow::Cow;

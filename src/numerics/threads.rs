@@ -11,6 +11,12 @@ pub(crate) const MOST_THREADS: usize = 1024;
 /// they cannot start.
 static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| ThreadPoolBuilder::new().build().ok());
 
+/// As many threads as the machine has cores, or as the environment variable `RAYON_NUM_THREADS` says, which candle heeds, too.
+#[cfg(feature = "deep")]
+pub(crate) fn threads() -> usize {
+    POOL.as_ref().map_or(1, ThreadPool::current_num_threads)
+}
+
 /// `work` done on every job by at most so many threads, this one included and no more than the pool has beside it; the results
 /// in the jobs' order. Each thread has a `Room` of its own, which goes from one job to the next.
 pub(crate) fn on_threads<J: Send, R: Send, Room: Default>(

@@ -172,7 +172,7 @@ pub struct Train {
     /// Where checkpoints, reports and figures go.
     #[arg(long, default_value = "checkpoints", value_name = "FOLDER", help_heading = "Where and how")]
     pub checkpoints: PathBuf,
-    /// The table of results [default: results.csv among the checkpoints].
+    /// The table of results [default: results.csv among the checkpoints]; that of their epochs is beside it, …_epochs.csv.
     #[arg(long, value_name = "FILE", help_heading = "Where and how")]
     results: Option<PathBuf>,
     /// Start anew even where there is a checkpoint.
@@ -279,6 +279,12 @@ impl Train {
     /// The table of results.
     pub fn results(&self) -> PathBuf {
         self.results.clone().unwrap_or_else(|| self.checkpoints.join("results.csv"))
+    }
+
+    /// The table of epochs.
+    pub fn epochs(&self) -> PathBuf {
+        let results = self.results();
+        results.with_file_name(format!("{}_epochs.csv", results.file_stem().unwrap_or_default().to_string_lossy()))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::DType;
 use mlnotes::forecast::data::{DataSet, Located, Splits};
-use mlnotes::forecast::experiment::{Event, Line, Outcome, Run, draw};
+use mlnotes::forecast::experiment::{EpochLine, Event, Line, Outcome, Run, draw};
 use mlnotes::forecast::models::{Forecaster, ModelKind, ModelSettings};
 use mlnotes::{Error, Result};
 
@@ -109,6 +109,7 @@ fn one(arguments: &Train, data: &Data, stop: &AtomicBool) -> Result<bool> {
     let command = format!("cargo forecast {}", command.join(" "));
     let results = arguments.results();
     Line::new(&report, &arguments.model_id, threads(arguments), &command).append(&results)?;
+    EpochLine::append(&EpochLine::all(&report, &arguments.model_id), &arguments.epochs())?;
     figures(arguments, &*model, data, columns, &folder)?;
     println!("{}; {}", folder.display(), results.display());
     Ok(true)

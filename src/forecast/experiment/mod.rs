@@ -11,7 +11,7 @@
 //! | [`Adam`] | the step |
 //! | [`Event`], [`Part`], [`Watch`] | what a run tells as it goes |
 //! | [`Outcome`], [`Report`], [`Epoch`], [`Scores`] | what comes out, and as JSON |
-//! | [`Line`], [`Comparison`] | results as lines of a CSV file, and as a table model × horizon |
+//! | [`Line`], [`EpochLine`], [`Comparison`] | results and epochs as lines of CSV files, and as a table model × horizon |
 //! | `draw` (feature `plot`) | past, truth and forecast |
 //!
 //! Not here: warm restarts, one-cycle rates (`TST`), mixed precision, GPUs.
@@ -32,6 +32,6 @@ pub use compare::Comparison;
 #[cfg(feature = "plot")]
 pub use draw::draw;
 pub use preset::{Preset, Setup};
-pub use report::{Epoch, Line, Report, Scores};
+pub use report::{Epoch, EpochLine, Line, Report, Scores};
 pub use settings::{Schedule, Settings};
 pub use train::{Event, Outcome, Part, Run, Watch};

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::replace;
@@ -154,58 +155,12 @@ impl Line {
         }
     }
 
-    fn row(&self, header: bool) -> csv::Result<Vec<u8>> {
-        let mut writer = csv::WriterBuilder::new().has_headers(header).from_writer(Vec::new());
-        writer.serialize(self)?;
-        writer.into_inner().map_err(|error| error.into_error().into())
-    }
-
-    /// Names of the columns, with the end of the line.
-    fn header() -> csv::Result<Vec<u8>> {
-        let line = Self::default();
-        let (mut all, alone) = (line.row(true)?, line.row(false)?.len());
-        all.truncate(all.len() - alone);
-        Ok(all)
-    }
-
     /// Adds it to a CSV file, below a header if the file is new; all of the line or none.
     ///
     /// # Errors
     /// A file with another header, or that cannot be written.
     pub fn append(&self, path: &Path) -> Result<()> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Error::file(path, format!("the result cannot be added there ({error}): make room, or name another file"))
-        };
-        let (header, alone) = (Self::header(), self.row(false));
-        let (header, alone) = (header.map_err(|error| failed(&error))?, alone.map_err(|error| failed(&error))?);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
-        }
-        let open = OpenOptions::new().read(true).append(true).create(true).open(path);
-        let mut file = open.map_err(|error| failed(&error))?;
-        let end = file.seek(SeekFrom::End(0)).map_err(|error| failed(&error))?;
-        if end > 0 {
-            let (mut there, mut last) = (vec![0; header.len()], [0]);
-            let same = (|| {
-                file.rewind()?;
-                file.read_exact(&mut there)?;
-                file.seek(SeekFrom::End(-1))?;
-                file.read_exact(&mut last)
-            })();
-            if same.is_err() || there != header || last != *b"\n" {
-                return Err(Error::file(
-                    path,
-                    "has another header than results have: move it away, or name another file",
-                ));
-            }
-        }
-        let text = if end == 0 { [header, alone].concat() } else { alone };
-        if let Err(error) = file.write_all(&text).and_then(|()| file.sync_data()) {
-            // Half a line would spoil the file.
-            let _ = file.set_len(end);
-            return Err(failed(&error));
-        }
-        Ok(())
+        append(path, std::slice::from_ref(self))
     }
 
     /// All lines of a file.
@@ -213,21 +168,142 @@ impl Line {
     /// # Errors
     /// A file that cannot be read, or whose lines are none, with the first that is not.
     pub fn read(path: &Path) -> Result<Vec<Self>> {
-        let file = File::open(path).map_err(|error| {
-            Error::file(path, format!("the results cannot be read ({error}): train a model first, or name their file"))
-        })?;
-        let other = |what: &dyn std::fmt::Display| {
-            Error::file(path, format!("is not a table of results ({what}): correct it, or name another file"))
-        };
-        let mut reader = csv::Reader::from_reader(file);
-        let header = reader.byte_headers().map_err(|error| other(&error))?;
-        let expected = Self::header().map_err(|error| other(&error))?;
-        if header.iter().ne(expected.trim_ascii_end().split(|byte| *byte == b',')) {
-            return Err(other(&"its header is another"));
-        }
-        let lines: csv::Result<Vec<Self>> = reader.deserialize().collect();
-        lines.map_err(|error| other(&error))
+        read(path)
     }
+}
+
+/// A line of the table of epochs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochLine {
+    /// What the caller calls the run.
+    pub model_id: String,
+    /// Its name.
+    pub model: String,
+    /// Its name.
+    pub data: String,
+    /// H.
+    pub pred_len: usize,
+    /// Of training.
+    pub seed: u32,
+    /// Counted from 1.
+    pub epoch: usize,
+    /// η.
+    pub learning_rate: f64,
+    /// The mean loss of its iterations.
+    pub train: f64,
+    /// Over every validation window.
+    pub validation_mse: f64,
+    /// The same.
+    pub validation_mae: f64,
+    /// Over every test window.
+    pub test_mse: f64,
+    /// The same.
+    pub test_mae: f64,
+    /// Validation and test included.
+    pub seconds: f64,
+}
+
+impl EpochLine {
+    /// A report's epochs, one line each.
+    pub fn all(report: &Report, model_id: &str) -> Vec<Self> {
+        let line = |epoch: &Epoch| Self {
+            model_id: model_id.to_owned(),
+            model: report.model.clone(),
+            data: report.data.clone(),
+            pred_len: report.pred_len,
+            seed: report.settings.seed,
+            epoch: epoch.epoch,
+            learning_rate: epoch.learning_rate,
+            train: epoch.train,
+            validation_mse: epoch.validation.mse,
+            validation_mae: epoch.validation.mae,
+            test_mse: epoch.test.mse,
+            test_mae: epoch.test.mae,
+            seconds: epoch.seconds,
+        };
+        report.epochs.iter().map(line).collect()
+    }
+
+    /// Adds lines to a CSV file, as [`Line::append`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn append(lines: &[Self], path: &Path) -> Result<()> {
+        append(path, lines)
+    }
+
+    /// All lines of a file, as [`Line::read`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read(path: &Path) -> Result<Vec<Self>> {
+        read(path)
+    }
+}
+
+fn rows<T: Serialize>(lines: &[T], header: bool) -> csv::Result<Vec<u8>> {
+    let mut writer = csv::WriterBuilder::new().has_headers(header).from_writer(Vec::new());
+    lines.iter().try_for_each(|line| writer.serialize(line))?;
+    writer.into_inner().map_err(|error| error.into_error().into())
+}
+
+/// Names of the columns, with the end of the line.
+fn header<T: Serialize + Default>() -> csv::Result<Vec<u8>> {
+    let line = [T::default()];
+    let (mut all, alone) = (rows(&line, true)?, rows(&line, false)?.len());
+    all.truncate(all.len() - alone);
+    Ok(all)
+}
+
+fn append<T: Serialize + Default>(path: &Path, lines: &[T]) -> Result<()> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Error::file(path, format!("the result cannot be added there ({error}): make room, or name another file"))
+    };
+    let (header, alone) = (header::<T>(), rows(lines, false));
+    let (header, alone) = (header.map_err(|error| failed(&error))?, alone.map_err(|error| failed(&error))?);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+    }
+    let open = OpenOptions::new().read(true).append(true).create(true).open(path);
+    let mut file = open.map_err(|error| failed(&error))?;
+    let end = file.seek(SeekFrom::End(0)).map_err(|error| failed(&error))?;
+    if end > 0 {
+        let (mut there, mut last) = (vec![0; header.len()], [0]);
+        let same = (|| {
+            file.rewind()?;
+            file.read_exact(&mut there)?;
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)
+        })();
+        if same.is_err() || there != header || last != *b"\n" {
+            let reason = "has another header than results have: move it away, or name another file";
+            return Err(Error::file(path, reason));
+        }
+    }
+    let text = if end == 0 { [header, alone].concat() } else { alone };
+    if let Err(error) = file.write_all(&text).and_then(|()| file.sync_data()) {
+        // Half a line would spoil the file.
+        let _ = file.set_len(end);
+        return Err(failed(&error));
+    }
+    Ok(())
+}
+
+fn read<T: Serialize + DeserializeOwned + Default>(path: &Path) -> Result<Vec<T>> {
+    let file = File::open(path).map_err(|error| {
+        Error::file(path, format!("the results cannot be read ({error}): train a model first, or name their file"))
+    })?;
+    let other = |what: &dyn std::fmt::Display| {
+        Error::file(path, format!("is not a table of results ({what}): correct it, or name another file"))
+    };
+    let mut reader = csv::Reader::from_reader(file);
+    let names = reader.byte_headers().map_err(|error| other(&error))?;
+    let expected = header::<T>().map_err(|error| other(&error))?;
+    if names.iter().ne(expected.trim_ascii_end().split(|byte| *byte == b',')) {
+        return Err(other(&"its header is another"));
+    }
+    let lines: csv::Result<Vec<T>> = reader.deserialize().collect();
+    lines.map_err(|error| other(&error))
 }
 
 impl Report {

@@ -30,7 +30,7 @@ use super::Config;
 use super::model::{check_windows, positions};
 use crate::nn::Loss;
 use crate::nn::slices::{Held, tensor};
-use crate::numerics::on_threads;
+use crate::numerics::{on_threads, threads};
 use crate::random::{Philox, RandomState};
 use crate::{Error, Result, validate};
 
@@ -90,7 +90,7 @@ impl std::fmt::Debug for Fused {
 
 impl Fused {
     /// The model that reads these variables, named as in [`Config::parameters`]: setting them changes it. As many threads as
-    /// the machine has cores.
+    /// the machine has cores, or as `RAYON_NUM_THREADS` says.
     ///
     /// # Errors
     /// Sizes that make no model; one without selection; a weight that is missing, has another shape, or is neither f32 nor
@@ -119,8 +119,7 @@ impl Fused {
             let value = format!("{name} in {:?} on {:?}", odd.dtype(), odd.device().location());
             return Err(Error::domain("weights", value, "all f32 or all f64, on the CPU"));
         }
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self { config: *config, weights: own, dtype, threads, rooms: Default::default() })
+        Ok(Self { config: *config, weights: own, dtype, threads: threads(), rooms: Default::default() })
     }
 
     /// On so many threads.
