@@ -8,12 +8,15 @@ use std::hint::black_box;
 use std::io::BufRead;
 use std::time::Instant;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::VarMap;
 use mlnotes::Result;
+use mlnotes::forecast::experiment::Adam;
 use mlnotes::gaussian::{Covariance, Gaussians, Spread};
 use mlnotes::hmm::{BaumWelch, Categorical, Chain, Gaussian, Hmm};
 use mlnotes::mixture::{GaussianEm, GaussianMixture};
-use mlnotes::nn::{ScanInputs, selective_scan};
+use mlnotes::nn::cmamba::{ChannelMixup, Config, Fused};
+use mlnotes::nn::{Loss, ScanInputs, selective_scan};
 use mlnotes::prelude::*;
 use mlnotes::ssm::kalman::Kalman;
 use mlnotes::ssm::lti::Convolution;
@@ -26,7 +29,7 @@ use mlnotes::variational::lda::{Corpus, Lda};
 /// One workload: the data made ready once, then the part that is timed.
 type Workload = Box<dyn Fn() -> Result<Vec<f64>>>;
 
-const WORKLOADS: [(&str, &str); 25] = [
+const WORKLOADS: [(&str, &str); 26] = [
     ("perceptron", "iris_20_epochs"),
     ("mlp", "iris_50_epochs"),
     ("hmm", "learn_categorical"),
@@ -52,6 +55,7 @@ const WORKLOADS: [(&str, &str); 25] = [
     ("selective", "candle_4_1024_256"),
     ("selective", "candle_448_12_128"),
     ("selective", "step_1536"),
+    ("cmamba", "iteration_etth1_96"),
 ];
 
 fn workload(topic: &str, name: &str, threads: usize) -> Result<Option<Workload>> {
@@ -81,6 +85,7 @@ fn workload(topic: &str, name: &str, threads: usize) -> Result<Option<Workload>>
         ("selective", "candle_4_1024_256") => Some(Scan::new(4, 1024, 256).in_candle()?),
         ("selective", "candle_448_12_128") => Some(Scan::new(448, 12, 128).in_candle()?),
         ("selective", "step_1536") => Some(Scan::new(1, 1, 1536).step()?),
+        ("cmamba", "iteration_etth1_96") => Some(cmamba(threads)?),
         _ => None,
     })
 }
@@ -222,6 +227,49 @@ fn convolution(length: usize, channels: usize) -> Result<Workload> {
     Ok(Box::new(move || {
         let y = Convolution::per_channel(black_box(&kernels), length)?.apply(&u)?;
         Ok(y.into_iter().step_by(4097).collect())
+    }))
+}
+
+/// A training iteration of CMamba in the paper's setting for ETTh1, 96 steps ahead; the first without mixup and dropout.
+fn cmamba(threads: usize) -> Result<Workload> {
+    let config = Config::paper();
+    let mut random = RandomState::new(1);
+    let mut normal = |shape: &[usize], about: &dyn Fn(usize) -> f64, scale: f64| -> Result<Tensor> {
+        let values = (0..shape.iter().product()).map(|place| about(place) + scale * random.normal());
+        Ok(Tensor::from_iter(values, &Device::Cpu)?.to_dtype(DType::F32)?.reshape(shape)?)
+    };
+    let weights = VarMap::new();
+    let mut names = Vec::new();
+    for (name, shape) in config.parameters()? {
+        let about = |place: usize| match name.as_str() {
+            name if name.ends_with("norm.weight") => 1.0,
+            name if name.ends_with("A_log") => (place as f64 + 1.0).ln(),
+            _ => 0.0,
+        };
+        let weight = Var::from_tensor(&normal(&shape, &about, 0.1)?)?;
+        weights.data().lock().expect("no thread had it and panicked").insert(name.clone(), weight.clone());
+        names.push((name, weight));
+    }
+    let batch = |steps| [64, steps, config.enc_in];
+    let x = normal(&batch(config.seq_len), &|_| 0.0, 1.0)?;
+    let target = normal(&batch(config.pred_len), &|_| 0.0, 1.0)?;
+    let fused = Fused::new(&config, &weights)?.threads(threads)?;
+    let state = RefCell::new((RandomState::new(2), Adam::new(names.clone())?, true));
+    Ok(Box::new(move || {
+        let (random, adam, first) = &mut *state.borrow_mut();
+        if std::mem::take(first) {
+            let (loss, slopes) = fused.slopes(&x, &target, Loss::Mae, None)?;
+            let slopes = names.iter().map(|(name, _)| slopes[name].flatten_all()).collect::<Result<Vec<_>, _>>()?;
+            let slopes = Tensor::cat(&slopes, 0)?.to_vec1::<f32>()?;
+            let some: Vec<f64> = slopes.into_iter().step_by(997).map(f64::from).collect();
+            let largest = some.iter().fold(0.0, |largest: f64, slope| largest.max(slope.abs()));
+            return Ok(std::iter::once(loss).chain(some.into_iter().map(|slope| slope / largest)).collect());
+        }
+        let mixup = ChannelMixup::draw(64, config.enc_in, 1.0, random)?;
+        let (x, target) = (mixup.apply(black_box(&x))?, mixup.apply(&target)?);
+        let (loss, slopes) = fused.slopes(&x, &target, Loss::Mae, Some(random))?;
+        adam.step(5e-4, |name, _| slopes.get(name))?;
+        Ok(vec![loss])
     }))
 }
 

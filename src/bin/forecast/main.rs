@@ -1,6 +1,7 @@
 //! The notes' `run.py`: trains a model on several series, and tests how well it forecasts them.
 
 mod arguments;
+mod draw;
 mod train;
 mod watch;
 

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::DType;
 use mlnotes::forecast::data::{DataSet, Located, Splits};
-use mlnotes::forecast::experiment::{EpochLine, Event, Line, Outcome, Run, draw};
+use mlnotes::forecast::experiment::{EpochLine, Event, Line, Outcome, Run};
 use mlnotes::forecast::models::{Forecaster, ModelKind, ModelSettings};
 use mlnotes::{Error, Result};
 
 use crate::arguments::{Source, Train};
+use crate::draw::draw;
 use crate::watch::Bar;
 
 /// A data set, cut and scaled.

@@ -30,11 +30,13 @@ pub struct Comparison {
     rows: Vec<(String, Vec<Option<Scores>>)>,
 }
 
+type BySeed = BTreeMap<u32, Scores>;
+
 impl Comparison {
     /// The table of these results.
     pub fn new(lines: &[Line]) -> Self {
         // Later lines of a seed take the place of earlier ones.
-        let mut scores: BTreeMap<(String, usize, usize), BTreeMap<String, BTreeMap<u32, Scores>>> = BTreeMap::new();
+        let mut scores: BTreeMap<(String, usize, usize), BTreeMap<String, BySeed>> = BTreeMap::new();
         let mut models = BTreeSet::new();
         for line in lines {
             let label = label(line);

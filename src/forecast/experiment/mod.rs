@@ -12,15 +12,12 @@
 //! | [`Event`], [`Part`], [`Watch`] | what a run tells as it goes |
 //! | [`Outcome`], [`Report`], [`Epoch`], [`Scores`] | what comes out, and as JSON |
 //! | [`Line`], [`EpochLine`], [`Comparison`] | results and epochs as lines of CSV files, and as a table model × horizon |
-//! | `draw` (feature `plot`) | past, truth and forecast |
 //!
 //! Not here: warm restarts, one-cycle rates (`TST`), mixed precision, GPUs.
 
 mod adam;
 mod checkpoint;
 mod compare;
-#[cfg(feature = "plot")]
-mod draw;
 mod preset;
 mod report;
 mod settings;
@@ -29,8 +26,6 @@ mod train;
 
 pub use adam::Adam;
 pub use compare::Comparison;
-#[cfg(feature = "plot")]
-pub use draw::draw;
 pub use preset::{Preset, Setup};
 pub use report::{Epoch, EpochLine, Line, Report, Scores};
 pub use settings::{Schedule, Settings};

@@ -116,8 +116,9 @@ impl Setup {
             name if SCRIPTS.iter().any(|script| script.0 == name) => name,
             _ => "etth1",
         };
-        let of_data = SCRIPTS.iter().filter(|script| script.0 == name);
-        let script = of_data.clone().find(|script| pred_len <= script.1).or(of_data.last()).unwrap_or(&SCRIPTS[0]);
+        let mut of_data = SCRIPTS.iter().filter(|script| script.0 == name);
+        let longest = of_data.clone().next_back();
+        let script = of_data.find(|script| pred_len <= script.1).or(longest).unwrap_or(&SCRIPTS[0]);
         let (_, _, e_layers, learning_rate, sigma, dropout) = *script;
         let (batch_size, reduction, patience, enc_in) = match name {
             "weather" => (64, 2, 3, 21),

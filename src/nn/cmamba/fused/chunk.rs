@@ -282,7 +282,7 @@ impl<'a, T: Entry> Chunk<'a, T> {
             Some(next) if train && layer + 1 < e_layers => &mut next.u,
             _ => &mut room.last,
         };
-        passes::residual((u, h, gates, mask), d_model, fit(next, rows * d_model));
+        passes::residual((u, h), (gates, mask), d_model, fit(next, rows * d_model));
         if !train && layer + 1 < e_layers {
             std::mem::swap(u, &mut room.last);
         }

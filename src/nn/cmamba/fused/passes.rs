@@ -212,7 +212,8 @@ type Gates<'a, T> = (&'a [T], &'a [T]);
 /// next = u + mask ⊙ (scale h + shift), with a scale and a shift for each row.
 #[inline(always)]
 pub(super) fn residual<T: Entry>(
-    (u, h, gates, mask): (&[T], &[T], Option<Gates<'_, T>>, Option<&[T]>),
+    (u, h): (&[T], &[T]),
+    (gates, mask): (Option<Gates<'_, T>>, Option<&[T]>),
     width: usize,
     next: &mut [T],
 ) {

@@ -2,45 +2,15 @@
 
 use candle_core::{DType, IndexOp};
 
-use crate::forecast::data::Windows;
-use crate::forecast::models::Forecaster;
-use crate::plot::{self, Chart};
-use crate::{Error, Result};
+use mlnotes::forecast::data::Windows;
+use mlnotes::forecast::models::Forecaster;
+use mlnotes::plot::{self, Chart};
+use mlnotes::{Error, Result};
 
 /// Past, truth and forecast of one window and channel, in the windows' own units; 0 is the first step to forecast.
 ///
 /// # Errors
 /// A window or channel that there is not; the model's errors.
-///
-/// ```
-/// use candle_core::Tensor;
-/// use candle_nn::VarMap;
-/// use mlnotes::forecast::data::Windows;
-/// use mlnotes::forecast::experiment::draw;
-/// use mlnotes::forecast::models::Forecaster;
-/// use mlnotes::random::RandomState;
-/// use ndarray::array;
-///
-/// struct Last(VarMap);
-///
-/// impl Forecaster for Last {
-///     fn name(&self) -> &'static str {
-///         "Last"
-///     }
-///     fn forward(&self, x: &Tensor, _: Option<&mut RandomState>) -> mlnotes::Result<Tensor> {
-///         Ok(x.narrow(1, 1, 1)?)
-///     }
-///     fn weights(&self) -> &VarMap {
-///         &self.0
-///     }
-/// }
-///
-/// let windows = Windows::new(array![[1.0], [2.0], [3.0], [4.0]], 2, 1)?;
-/// let figure = draw(&Last(VarMap::new()), &windows, 0, 0)?.finish()?;
-/// assert!(figure.svg().contains("forecast"));
-/// assert!(draw(&Last(VarMap::new()), &windows, 2, 0).is_err());
-/// # Ok::<(), mlnotes::Error>(())
-/// ```
 pub fn draw(model: &dyn Forecaster, windows: &Windows, window: usize, channel: usize) -> Result<Chart<plot::Line>> {
     if channel >= windows.channels() {
         return Err(Error::domain("channel", channel, format!("below {}, the number of channels", windows.channels())));
@@ -61,4 +31,38 @@ pub fn draw(model: &dyn Forecaster, windows: &Windows, window: usize, channel: u
         .series("forecast", 0..forecast.len(), forecast)
         .labels("steps", "standardised value")
         .title(format!("{}, window {window}, channel {channel}", model.name())))
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Tensor;
+    use candle_nn::VarMap;
+    use mlnotes::random::RandomState;
+    use ndarray::array;
+
+    use super::*;
+
+    /// It can be seen what the last step, repeated, misses.
+    struct Last(VarMap);
+
+    impl Forecaster for Last {
+        fn name(&self) -> &'static str {
+            "Last"
+        }
+        fn forward(&self, x: &Tensor, _: Option<&mut RandomState>) -> Result<Tensor> {
+            Ok(x.narrow(1, 1, 1)?)
+        }
+        fn weights(&self) -> &VarMap {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn past_truth_and_forecast_are_drawn() {
+        let windows = Windows::new(array![[1.0], [2.0], [3.0], [4.0]], 2, 1).unwrap();
+        let figure = draw(&Last(VarMap::new()), &windows, 0, 0).unwrap().finish().unwrap();
+        assert!(["past", "truth", "forecast"].iter().all(|name| figure.svg().contains(name)));
+        assert!(draw(&Last(VarMap::new()), &windows, 2, 0).is_err());
+        assert!(draw(&Last(VarMap::new()), &windows, 0, 1).is_err());
+    }
 }
