@@ -1,13 +1,20 @@
-//! How near is the selective scan to what the processor can do? (`cargo bench --bench limits > data/bench/limits.csv`)
+//! How near are the selective scan and a training iteration of CMamba to what the processor can do?
+//! (`cargo bench --features deep --bench limits > data/bench/limits.csv`)
 //!
 //! Three rates, on one thread and on two: multiply-adds with nothing else to do, exponentials of numbers that stay in the
 //! first cache, and the scan, forward and with its backward pass. A scan needs one exponential per state and time (two
 //! with the backward pass), and some 15 arithmetic instructions per vector of 16 (37), each of which takes the place of
 //! a multiply-add. Beyond that comes what each channel and time costs whatever the number of states: softplus, gate, memory.
+//!
+//! CMamba's iteration (ETTh1, 96 steps ahead, the paper's setting) is products of matrices first of all; what they alone
+//! would take is seen from the rate of one of them, by the same code and of the size that occurs most.
 
 use std::hint::black_box;
 use std::time::Instant;
 
+use candle_core::{DType, Device, Tensor};
+use mlnotes::nn::Loss;
+use mlnotes::nn::cmamba::{Config, Fused};
 use mlnotes::prelude::*;
 use mlnotes::ssm::selective::{
     Gradients, Inputs, Kept, Shape, selective_scan_backward_kept, selective_scan_into, selective_scan_keeping,
@@ -19,6 +26,8 @@ const SHAPES: [(usize, usize, usize); 3] = [(1, 2048, 256), (4, 1024, 256), (448
 /// Vectors' worth of arithmetic instructions per state and time: forward, and with the backward pass.
 const INSTRUCTIONS: [f64; 2] = [15.0, 37.0];
 const REPEATS: usize = 200;
+/// Rows, inner and columns of a block's first product.
+const PRODUCT: (usize, usize, usize) = (672, 128, 256);
 
 /// Seconds of the quickest of several runs; what else the machine does only makes a run longer.
 fn quickest(mut run: impl FnMut()) -> f64 {
@@ -61,6 +70,67 @@ fn exponentials(from: &[f32], to: &mut [f32]) {
         let scaled = f32::from_bits(power.to_bits().wrapping_add(shifted.to_bits() << 23));
         *y = if shifted < SHIFT - 126.0 { 0.0 } else { scaled };
     }
+}
+
+/// Rows of eight windows times weights, as [`Fused`] multiplies them, ten times.
+fn products() {
+    let (rows, inner, columns) = PRODUCT;
+    let (a, b) = (vec![0.5_f32; rows * inner], vec![0.25_f32; inner * columns]);
+    let mut to = vec![0.0_f32; rows * columns];
+    for _ in 0..10 {
+        let (a, b) = (black_box(&a), black_box(&b));
+        // SAFETY: (rows, inner), (columns, inner) transposed, and (rows, columns), as the slices are.
+        unsafe {
+            gemm::gemm(
+                rows,
+                columns,
+                inner,
+                to.as_mut_ptr(),
+                1,
+                columns as isize,
+                false,
+                a.as_ptr(),
+                1,
+                inner as isize,
+                b.as_ptr(),
+                inner as isize,
+                1,
+                1.0,
+                1.0,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
+        black_box(&mut to);
+    }
+}
+
+/// Multiply-adds of the matrix products of an iteration: once forward, twice back, but for the slope by the patches.
+fn of_iteration(config: &Config, batch: usize) -> Result<f64> {
+    let patches = config.patch_num()?;
+    let rows = batch * config.enc_in * patches;
+    let Config { d_model, d_ff, d_state, dt_rank, patch_len, pred_len, e_layers, .. } = *config;
+    let block = d_model * 2 * d_ff + d_ff * (dt_rank + 2 * d_state + d_ff) + dt_rank * d_ff + d_ff * d_model;
+    let all = 3 * (e_layers * block + d_model * pred_len) + 2 * patch_len * d_model;
+    Ok((rows * all) as f64)
+}
+
+/// Seconds of an iteration, but for Adam and mixup.
+fn iteration(config: &Config, batch: usize, threads: usize) -> Result<f64> {
+    let fused = Fused::new(config, &config.initial(DType::F32, 1)?)?.threads(threads)?;
+    let mut random = RandomState::new(1);
+    let mut draw = |steps: usize| -> Result<Tensor> {
+        let values = (0..batch * steps * config.enc_in).map(|_| random.normal() as f32);
+        Ok(Tensor::from_iter(values, &Device::Cpu)?.reshape((batch, steps, config.enc_in))?)
+    };
+    let (x, target) = (draw(config.seq_len)?, draw(config.pred_len)?);
+    let mut masks = RandomState::new(2);
+    fused.slopes(&x, &target, Loss::Mae, Some(&mut masks))?;
+    Ok(quickest(|| {
+        let _ = fused.slopes(black_box(&x), &target, Loss::Mae, Some(&mut masks));
+    }))
 }
 
 /// The same on so many threads at once; the rate of all of them, in 10⁹ a second.
@@ -116,6 +186,12 @@ fn main() -> Result<()> {
                 ));
             }
         }
+        let (m, k, n) = PRODUCT;
+        let product = rate(threads, 10.0 * (m * k * n) as f64, products);
+        rows.push(format!("product {m}x{k}x{n},{threads},{product:.1},,{:.2}", product / adds));
+        let (config, batch) = (Config::paper(), 64);
+        let reached = of_iteration(&config, batch)? / iteration(&config, batch, threads)? / 1e9;
+        rows.push(format!("products of CMamba's iteration,{threads},{reached:.1},,{:.2}", reached / adds));
     }
     println!("{}", rows.join("\n"));
     Ok(())

@@ -268,13 +268,20 @@ pub(super) fn draw_mask<T: Entry>(stream: Philox, from: usize, share: f64, mask:
     }
 }
 
+/// So many numbers at a time are computed side by side, and then go to places that are apart.
+const ASIDE: usize = 64;
+
 /// SiLU(u), (sequences, patches, width) to (sequences, width, patches).
 #[inline(always)]
 pub(super) fn features<T: Entry, const FUSED: bool>(u: &[T], (patches, width): (usize, usize), features: &mut [T]) {
     for (u, features) in u.chunks_exact(patches * width).zip(features.chunks_exact_mut(patches * width)) {
         for (patch, u) in u.chunks_exact(width).enumerate() {
-            for (i, &u) in u.iter().enumerate() {
-                features[i * patches + patch] = u * sigma::<T, FUSED>(u);
+            for (block, u) in u.chunks(ASIDE).enumerate() {
+                let mut aside = [T::zero(); ASIDE];
+                aside.iter_mut().zip(u).for_each(|(aside, &u)| *aside = u * sigma::<T, FUSED>(u));
+                for (i, &value) in aside[..u.len()].iter().enumerate() {
+                    features[(block * ASIDE + i) * patches + patch] = value;
+                }
             }
         }
     }
@@ -290,8 +297,14 @@ pub(super) fn features_back<T: Entry, const FUSED: bool>(
     let sequences = u.chunks_exact(patches * width).zip(dfeatures.chunks_exact(patches * width));
     for ((u, dfeatures), du) in sequences.zip(du.chunks_exact_mut(patches * width)) {
         for (patch, (u, du)) in u.chunks_exact(width).zip(du.chunks_exact_mut(width)).enumerate() {
-            for (i, (&u, du)) in u.iter().zip(du).enumerate() {
-                *du = dfeatures[i * patches + patch] * silu_slope::<T, FUSED>(u);
+            for (block, (u, du)) in u.chunks(ASIDE).zip(du.chunks_mut(ASIDE)).enumerate() {
+                let mut aside = [T::zero(); ASIDE];
+                for (i, aside) in aside[..u.len()].iter_mut().enumerate() {
+                    *aside = dfeatures[(block * ASIDE + i) * patches + patch];
+                }
+                for ((du, &u), &slope) in du.iter_mut().zip(u).zip(&aside) {
+                    *du = slope * silu_slope::<T, FUSED>(u);
+                }
             }
         }
     }
