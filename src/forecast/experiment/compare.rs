@@ -20,8 +20,8 @@ use super::report::{Line, Scores};
 /// let table = Comparison::new(&[line("CMamba", 0.372, 0.386), line("LastValue", 1.295, 0.713)]);
 /// assert_eq!(
 ///     table.to_string(),
-///     "MSE / MAE        CMamba            LastValue      \n\
-///      ETTh1 96 → 96  0.372* / 0.386*   1.295  / 0.713 \n"
+///     "MSE / MAE         CMamba          LastValue    \n\
+///      ETTh1 96 → 96 0.372* / 0.386*  1.295  / 0.713  \n"
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq)]

@@ -137,7 +137,7 @@ pub enum Outcome {
 /// let run = Run::new(&model, "alternating", [&train, &validation, &test], settings)?;
 /// let Outcome::Finished(report) = run.train(&mut |_| ControlFlow::Continue(()))? else { panic!("nobody stops it") };
 /// assert!(report.test.mse < 0.01);
-/// assert_eq!(report.epochs.len(), 10);
+/// assert!(report.epochs.len() <= 10); // fewer where three in a row bring nothing
 /// # Ok::<(), mlnotes::Error>(())
 /// ```
 pub struct Run<'a> {

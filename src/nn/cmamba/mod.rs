@@ -23,7 +23,8 @@
 //! | mixup interpolates two channels | λ is normal: it may be negative or above 1, and leaves the mean as it is |
 //! | `run.py` with five flags trains CMamba | GDD-MLP and mixup are off then, and no channel sees another: [`Config::default`] |
 //!
-//! Not here: data and the training loop; one of the two pools alone, which the published code can be asked for.
+//! Data and training are [`forecast`](crate::forecast)'s. Not here: one of the two pools alone, which the published code
+//! can be asked for.
 //!
 //! Read Zeng, Liu, Zheng and Kong, *CMamba: Channel correlation enhanced state space models for multivariate time series
 //! forecasting* (arXiv 2406.05316, version 2 or later; the first version is another model), and their code
