@@ -181,6 +181,10 @@ impl Case {
 }
 
 /// The fused form against torch: the forecast, every slope, and those of a step in training.
+///
+/// Planted: A's slope without A; the forecast's mask begun too early; the way through D left out; the maximum's slope at the
+/// first feature; the norm's without its mean; Φ for GELU's slope; the embedding's mask left out on the way back. Each turns
+/// this red.
 #[test]
 fn fused_it_is_that_of_torch() {
     for case in Case::both() {
@@ -203,6 +207,8 @@ fn fused_it_is_that_of_torch() {
 
 /// Batches of less than a chunk, of several and of a part more; places with dropout and without; another loss; widths that
 /// no vector divides; as many threads as one likes.
+///
+/// Planted: every chunk's masks as the first's; the second chunk's slopes left out. Each turns this alone red.
 #[test]
 fn fused_it_is_the_graph_whatever_the_batch() {
     let mut state = RandomState::new(31);

@@ -73,8 +73,7 @@ mod tests {
     const OF_NUMPY: [f32; 9] =
         [0.37253702, 0.33472365, 0.13672698, 0.58973014, 0.8386949, 0.69176567, 0.10712087, 0.33346194, 0.16295898];
 
-    /// Planted: the counter from 0; the high half of a word first; nine rounds; the key's second step left out. Each turns
-    /// this red.
+    /// Planted: the counter from 0; the high half of a word first; nine rounds. Each turns this red.
     #[test]
     fn the_numbers_are_those_of_numpy_wherever_one_begins() {
         for from in 0..9 {

@@ -402,9 +402,9 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// The notes' line makes the paper's model, and the published program's with its preset.
+    /// The notes' line makes the paper's model, and the published program's with its preset; of other data it is that data's.
     ///
-    /// Planted: the preset read before the data's name; underscores kept. Each turns this red.
+    /// Planted: the preset of no data's name; underscores kept. Each turns this red.
     #[test]
     fn the_line_of_the_notes_is_accepted_as_it_stands() {
         let (train, left) = parse(NOTES).unwrap();
@@ -412,6 +412,8 @@ mod tests {
         assert!(left.is_empty());
         assert_eq!(train.source().unwrap(), Source::Named("ETTh1".into()));
         assert_eq!(setup(NOTES), Setup { settings: Settings::paper(), model: Config::paper() });
+        let other = setup("--data ETTh2 --pred-len 336");
+        assert_eq!((other.settings.mixup, other.model.pred_len), (Some(3.0), 336));
         let published = setup(&format!("{NOTES} --preset published-defaults"));
         assert_eq!(published, Setup { settings: Settings::default(), model: Config::default() });
         assert_eq!(published.model.parameter_count(), 15_685_760);
