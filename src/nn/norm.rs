@@ -34,7 +34,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     Ok(apply(x, weight)?)
 }
 
-const EPSILON: f64 = 1e-5;
+pub(super) const EPSILON: f64 = 1e-5;
 
 fn apply(x: &Tensor, weight: &Tensor) -> candle_core::Result<Tensor> {
     let channels = x.dims().last().copied().unwrap_or(0);

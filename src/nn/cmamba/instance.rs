@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use crate::{Error, Result};
 
-const EPSILON: f64 = 1e-5;
+pub(super) const EPSILON: f64 = 1e-5;
 
 /// What [`normalise`] gives: the window at one scale, and what to go back by.
 #[derive(Clone, Debug)]

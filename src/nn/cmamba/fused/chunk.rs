@@ -4,6 +4,7 @@ use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
 
 use super::super::Config;
+use super::super::instance::EPSILON;
 use super::gate::Gated;
 use super::matrix::{Matrix, product};
 use super::passes::{self, Entry};
@@ -12,9 +13,6 @@ use crate::Result;
 use crate::nn::Loss;
 use crate::random::Philox;
 use crate::ssm::selective::{self, Gradients, Inputs, Shape};
-
-/// Instance norm's ε.
-const EPSILON: f64 = 1e-5;
 
 /// What all chunks of a call share.
 pub(super) struct Plan<'a, T> {

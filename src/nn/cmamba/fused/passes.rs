@@ -2,6 +2,7 @@
 //!
 //! All are inlined into what is compiled for several processors; `FUSED` as in the scan.
 
+use crate::nn::norm::EPSILON;
 use crate::nn::slices::Number;
 use crate::random::Philox;
 use crate::ssm::selective::lanes::Lane;
@@ -11,8 +12,6 @@ pub(super) trait Entry: Number + Lane {}
 impl Entry for f32 {}
 impl Entry for f64 {}
 
-/// RMSNorm's ε.
-const EPSILON: f64 = 1e-5;
 /// Sums have so many parts, side by side in vectors.
 const PARTS: usize = 16;
 
