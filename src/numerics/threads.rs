@@ -1,11 +1,16 @@
 //! Jobs on threads.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
 
 use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
 /// More threads than this no machine has a use for, and few can start.
 pub(crate) const MOST_THREADS: usize = 1024;
+
+/// How long a thread that is done waits for the others awake.
+const AWAKE: Duration = Duration::from_micros(100);
 
 /// Threads that outlive a call. Those of std's scope would not, nor what they have allocated: up to 0.2 ms a call. None where
 /// they cannot start.
@@ -40,10 +45,22 @@ pub(crate) fn on_threads<J: Send, R: Send, Room: Default>(
     };
     let mut parts = Vec::new();
     parts.resize_with(threads - 1, Vec::new);
+    let busy = AtomicUsize::new(parts.len());
     let mut done = match &*POOL {
         Some(pool) => pool.in_place_scope(|scope| {
-            parts.iter_mut().for_each(|part| scope.spawn(|_| *part = worker()));
-            worker()
+            for part in &mut parts {
+                scope.spawn(|_| {
+                    *part = worker();
+                    busy.fetch_sub(1, Ordering::Release);
+                });
+            }
+            let done = worker();
+            // The others have at most one job left. To fall asleep and be woken can take longer than that.
+            let since = Instant::now();
+            while busy.load(Ordering::Acquire) > 0 && since.elapsed() < AWAKE {
+                std::thread::yield_now();
+            }
+            done
         }),
         // Threads that cannot start leave their work to this one.
         None => worker(),
