@@ -166,15 +166,14 @@ fn main() -> Result<()> {
             let a: Vec<f32> = draw(channels * 16).iter().map(|a| -a.exp()).collect();
             let (b, c, d) = (draw(projection), draw(projection), draw(channels));
             let inputs = Inputs::new(shape, &u, &delta, &a, &b, &c)?.d(&d)?.z(&z)?.softplus(true);
-            let (mut y, mut last) = (vec![0.0; sequence], vec![0.0; batch * channels * 16]);
-            let (mut kept, mut gradients) = (Kept::new(shape), Gradients::zeros(&inputs));
+            let (mut y, mut kept, mut gradients) = (vec![0.0; sequence], Kept::new(shape), Gradients::zeros(&inputs));
             // Once for the errors, which the timed runs cannot have then.
-            selective_scan_into(&inputs, threads, &mut y, &mut last)?;
+            selective_scan_into(&inputs, threads, &mut y, None)?;
             let forward = quickest(|| {
-                let _ = selective_scan_into(black_box(&inputs), threads, &mut y, &mut last);
+                let _ = selective_scan_into(black_box(&inputs), threads, &mut y, None);
             });
             let both = quickest(|| {
-                let _ = selective_scan_keeping(black_box(&inputs), threads, &mut y, &mut last, &mut kept);
+                let _ = selective_scan_keeping(black_box(&inputs), threads, &mut y, None, &mut kept);
                 let _ = selective_scan_backward_kept(&inputs, &kept, &u, None, threads, &mut gradients);
             });
             for (i, (what, seconds)) in [("forward", forward), ("forward and backward", both)].into_iter().enumerate() {

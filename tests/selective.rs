@@ -168,8 +168,6 @@ fn real_slopes(example: &Example<f64>, w: &[f64], v: &[f64]) {
     check(&got.a, &example.a, &|e, x| e.a = x);
     check(&got.b, &example.b, &|e, x| e.b = x);
     check(&got.c, &example.c, &|e, x| e.c = x);
-    let zeros = vec![0.0; got.initial.len()];
-    check(&got.initial, example.initial.as_ref().unwrap_or(&zeros), &|e, x| e.initial = Some(x));
     let maybe = |got: &Option<Vec<f64>>, x: &Option<Vec<f64>>, set: &dyn Fn(&mut Example<f64>, Vec<f64>)| {
         assert_eq!(got.is_some(), x.is_some());
         if let (Some(got), Some(x)) = (got, x) {
@@ -179,6 +177,7 @@ fn real_slopes(example: &Example<f64>, w: &[f64], v: &[f64]) {
     maybe(&got.d, &example.d, &|e, x| e.d = Some(x));
     maybe(&got.z, &example.z, &|e, x| e.z = Some(x));
     maybe(&got.delta_bias, &example.bias, &|e, x| e.bias = Some(x));
+    maybe(&got.initial, &example.initial, &|e, x| e.initial = Some(x));
 }
 
 fn complex_slopes(example: &Example<Complex<f64>>, w: &[f64], v: &[f64]) {
@@ -197,8 +196,8 @@ fn complex_slopes(example: &Example<Complex<f64>>, w: &[f64], v: &[f64]) {
     check(&flat(&got.a), &flat(&example.a), &|e, x| e.a = entries(&x));
     check(&flat(&got.b), &flat(&example.b), &|e, x| e.b = entries(&x));
     check(&flat(&got.c), &flat(&example.c), &|e, x| e.c = entries(&x));
-    if let Some(initial) = &example.initial {
-        check(&flat(&got.initial), &flat(initial), &|e, x| e.initial = Some(entries(&x)));
+    if let (Some(got), Some(initial)) = (&got.initial, &example.initial) {
+        check(&flat(got), &flat(initial), &|e, x| e.initial = Some(entries(&x)));
     }
     if let (Some(got), Some(z)) = (&got.z, &example.z) {
         check(got, z, &|e, x| e.z = Some(x));
@@ -228,7 +227,7 @@ fn nothing_to_scan_leaves_the_state() {
     let none = Inputs::new(shape(0, 4, 1, 2), &[], &[], &[-1.0; 2], &[], &[]).unwrap();
     assert_eq!(selective_scan_seq(&none).unwrap(), Outputs { y: vec![], last: vec![] });
     let gradients = selective_scan_backward_stored(&inputs, &[], Some(&[3.0, 4.0])).unwrap();
-    assert_eq!(gradients.initial, [3.0, 4.0]);
+    assert_eq!(gradients.initial, Some(vec![3.0, 4.0]));
 }
 
 #[test]
@@ -284,8 +283,8 @@ fn named<E: Element>(
         ("a", flat(&of.a)),
         ("b", flat(&of.b)),
         ("c", flat(&of.c)),
-        ("initial", flat(&of.initial)),
     ];
+    all.extend(of.initial.as_ref().map(|values| ("initial", flat(values))));
     for (name, values) in [("d", &of.d), ("z", &of.z), ("delta_bias", &of.delta_bias)] {
         all.extend(values.as_ref().map(|values| (name, real(values))));
     }
@@ -339,9 +338,6 @@ impl Torch {
         assert_near("y", &got.0, &self.all("y"), tolerance);
         assert_near("last", &got.1, &self.all("last"), tolerance);
         for (name, values) in gradients {
-            if name == "initial" && self.example.initial.is_none() {
-                continue;
-            }
             assert_near(name, &values, &self.all(&format!("gradient_{name}")), tolerance);
         }
     }
@@ -470,15 +466,18 @@ fn slices_that_are_there_already_are_filled() {
     let inputs = example.inputs();
     let want = selective_scan(&inputs, 1).unwrap();
     let (mut y, mut last) = (vec![f64::NAN; 1600], vec![f64::NAN; 120]);
-    selective_scan_into(&inputs, 1, &mut y, &mut last).unwrap();
+    selective_scan_into(&inputs, 1, &mut y, Some(&mut last)).unwrap();
     assert_eq!((&y, &last), (&want.y, &want.last));
+    y.fill(f64::NAN);
+    selective_scan_into(&inputs, 1, &mut y, None).unwrap();
+    assert_eq!(y, want.y);
     let mut gradients = selective_scan_backward(&inputs, &y, Some(&last), 1).unwrap();
     let again = gradients.clone();
     selective_scan_backward_into(&inputs, &y, Some(&last), 1, &mut gradients).unwrap();
     assert_eq!(gradients, again);
 
-    assert!(message(selective_scan_into(&inputs, 1, &mut y[1..], &mut last)).contains("`y`"));
-    assert!(message(selective_scan_into(&inputs, 1, &mut y, &mut last[1..])).contains("`last`"));
+    assert!(message(selective_scan_into(&inputs, 1, &mut y[1..], Some(&mut last))).contains("`y`"));
+    assert!(message(selective_scan_into(&inputs, 1, &mut y, Some(&mut last[1..]))).contains("`last`"));
     gradients.z = None;
     assert!(message(selective_scan_backward_into(&inputs, &y, None, 1, &mut gradients)).contains("Gradients::zeros"));
     let mut gradients = again;
@@ -494,7 +493,7 @@ fn keep<E: Element>(example: &Example<E>, threads: usize) {
     let dy = outputs.y.clone();
     outputs.y.reverse();
     let mut kept = Kept::new(shape);
-    selective_scan_keeping(&inputs, threads, &mut outputs.y, &mut outputs.last, &mut kept).unwrap();
+    selective_scan_keeping(&inputs, threads, &mut outputs.y, Some(&mut outputs.last), &mut kept).unwrap();
     assert_eq!(outputs, want, "{shape:?}");
     let mut gradients = Gradients::zeros(&inputs);
     selective_scan_backward_kept(&inputs, &kept, &dy, Some(&want.last), threads, &mut gradients).unwrap();

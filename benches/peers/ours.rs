@@ -303,23 +303,22 @@ impl Scan {
     }
 
     fn forward(self, threads: usize) -> Workload {
-        let outputs = (vec![0.0; self.u.len()], vec![0.0; self.shape.batch * self.a.len()]);
-        let outputs = RefCell::new(outputs);
+        let y = RefCell::new(vec![0.0; self.u.len()]);
         Box::new(move || {
-            let (y, last) = &mut *outputs.borrow_mut();
-            selective_scan_into(&black_box(&self).inputs()?, threads, y, last)?;
-            Ok(some(y))
+            let mut y = y.borrow_mut();
+            selective_scan_into(&black_box(&self).inputs()?, threads, &mut y, None)?;
+            Ok(some(&y))
         })
     }
 
     fn train(self, threads: usize) -> Result<Workload> {
-        let outputs = (vec![0.0; self.u.len()], vec![0.0; self.shape.batch * self.a.len()]);
-        let room = RefCell::new((outputs, Kept::new(self.shape), Gradients::zeros(&self.inputs()?)));
+        let y = vec![0.0; self.u.len()];
+        let room = RefCell::new((y, Kept::new(self.shape), Gradients::zeros(&self.inputs()?)));
         let slope = vec![1.0; self.u.len()];
         Ok(Box::new(move || {
-            let ((y, last), kept, to) = &mut *room.borrow_mut();
+            let (y, kept, to) = &mut *room.borrow_mut();
             let inputs = black_box(&self).inputs()?;
-            selective_scan_keeping(&inputs, threads, y, last, kept)?;
+            selective_scan_keeping(&inputs, threads, y, None, kept)?;
             selective_scan_backward_kept(&inputs, kept, &slope, None, threads, to)?;
             let (d, z) = (to.d.as_deref().unwrap_or_default(), to.z.as_deref().unwrap_or_default());
             Ok([&to.u, &to.delta, &to.a, &to.b, &to.c, d, z].into_iter().flat_map(some).collect())

@@ -373,13 +373,13 @@ fn forward<T: Number>(
     let (to_y, to_last) = (&mut y, &mut last);
     match &scan.kept {
         None => {
-            scan.with_inputs(u, delta, |inputs| selective::selective_scan_into(inputs, threads(), to_y, to_last))?
+            scan.with_inputs(u, delta, |inputs| selective::selective_scan_into(inputs, threads(), to_y, Some(to_last)))?
         }
         Some(kept) => {
             let mut states = Kept::<T>::new(scan.shape);
             let to = &mut states;
             scan.with_inputs(u, delta, |inputs| {
-                selective::selective_scan_keeping(inputs, threads(), to_y, to_last, to)
+                selective::selective_scan_keeping(inputs, threads(), to_y, Some(to_last), to)
             })?;
             *lock(kept) = Some(Arc::new(states));
         }

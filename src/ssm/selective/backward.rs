@@ -2,10 +2,10 @@
 
 use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
-use ndarray::{ArrayViewMut2, ArrayViewMut3, s};
+use ndarray::{ArrayViewMut2, ArrayViewMut3, Axis, s};
 
 use super::forward::{ELSEWHERE, STATES, advance, advance_some, keep};
-use super::lanes::{Lane, Lanes};
+use super::lanes::{Lane, Lanes, blocks, blocks_mut, leave};
 use super::parts::{Cut, Part};
 use super::tile::{Group, Moment, TILE, Tile, Times, kept};
 use super::{Gradients, Inputs, Shape};
@@ -26,7 +26,7 @@ pub(super) struct Job<'i, 'o, T: Lane> {
     u: ArrayViewMut3<'o, T>,
     delta: ArrayViewMut3<'o, T>,
     z: Option<ArrayViewMut3<'o, T>>,
-    initial: ArrayViewMut3<'o, T>,
+    initial: Option<ArrayViewMut3<'o, T>>,
 }
 
 /// What several parts add to.
@@ -55,13 +55,10 @@ pub(super) fn backward<T: Lane, const W: usize>(
 ) -> Option<()> {
     let Shape { batch, length, channels, state } = inputs.shape;
     let cut = Cut::new(inputs.shape, W, PARTS.min(batch * channels.div_ceil(NARROWEST)));
-    let whole = (batch, length, channels);
+    let whole = [batch, length, channels];
     let split = |values| Some(cut.split(ArrayViewMut3::from_shape(whole, values).ok()?, 2, 1));
-    let z: Vec<Option<ArrayViewMut3<'_, T>>> = match &mut to.z {
-        Some(z) => split(z)?.into_iter().map(Some).collect(),
-        None => cut.parts().iter().map(|_| None).collect(),
-    };
-    let initial = cut.split(ArrayViewMut3::from_shape((batch, channels, state), &mut to.initial).ok()?, 1, 1);
+    let z = cut.split_some(to.z.as_deref_mut(), whole, 2, 1)?;
+    let initial = cut.split_some(to.initial.as_deref_mut(), [batch, channels, state], 1, 1)?;
     let views = split(&mut to.u)?.into_iter().zip(split(&mut to.delta)?).zip(z).zip(initial);
     let job = |(part, (((u, delta), z), initial))| Job { inputs: *inputs, dy, dlast, kept, part, u, delta, z, initial };
     let jobs = cut.parts().into_iter().zip(views).map(job).collect();
@@ -123,20 +120,18 @@ struct Aside<T, const W: usize> {
     by_z: Lanes<T, W>,
 }
 
-/// S states of one block in a tile; the slopes by B and C before they are summed over lanes.
+/// S states of one block at one time; the slopes by B and C before they are summed over lanes.
+#[derive(Clone, Copy)]
 struct States<T, const W: usize, const S: usize> {
-    decay: [[Lanes<T, W>; S]; TILE],
-    before: [[Lanes<T, W>; S]; TILE],
-    after: [[Lanes<T, W>; S]; TILE],
-    b: [[Lanes<T, W>; S]; TILE],
-    c: [[Lanes<T, W>; S]; TILE],
+    decay: [Lanes<T, W>; S],
+    before: [Lanes<T, W>; S],
+    b: [Lanes<T, W>; S],
+    c: [Lanes<T, W>; S],
 }
 
-impl<T: Lane, const W: usize, const S: usize> Default for States<T, W, S> {
-    fn default() -> Self {
-        let zeros = [[Lanes::ZERO; S]; TILE];
-        Self { decay: zeros, before: zeros, after: zeros, b: zeros, c: zeros }
-    }
+impl<T: Lane, const W: usize, const S: usize> States<T, W, S> {
+    const ZERO: Self =
+        Self { decay: [Lanes::ZERO; S], before: [Lanes::ZERO; S], b: [Lanes::ZERO; S], c: [Lanes::ZERO; S] };
 }
 
 /// What a thread works with.
@@ -146,8 +141,8 @@ pub(super) struct Room<T: Lane, const W: usize> {
     /// (blocks, times).
     slopes: Vec<Times<Slope<T, W>>>,
     asides: Vec<Times<Aside<T, W>>>,
-    some: Box<States<T, W, STATES>>,
-    one: Box<States<T, W, 1>>,
+    some: Vec<States<T, W, STATES>>,
+    one: Vec<States<T, W, 1>>,
     /// The states before the first tile, (blocks, N), and those before the others, as [`kept`] has them.
     start: Vec<Lanes<T, W>>,
     kept: Vec<T>,
@@ -168,6 +163,8 @@ impl<T: Lane, const W: usize> Room<T, W> {
         let aside = Aside { u: Lanes::ZERO, rate: Lanes::ZERO, by_z: Lanes::ZERO };
         self.slopes.resize(blocks, [slope; TILE + 1]);
         self.asides.resize(blocks, [aside; TILE + 1]);
+        self.some.resize(TILE, States::ZERO);
+        self.one.resize(TILE, States::ZERO);
         self.g.resize(blocks * n, Lanes::ZERO);
         self.start.resize(blocks * n, Lanes::ZERO);
         for (sums, length) in [(&mut self.a, blocks * n), (&mut self.d, blocks), (&mut self.bias, blocks)] {
@@ -202,6 +199,8 @@ fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>, roo
     room.fit(&group);
     let [_, all_blocks, each] = kept::<W>(job.inputs.shape);
     let mut trouble = Lanes::ZERO;
+    // Of one time, nothing else would show it.
+    group.a.iter().for_each(|&a| trouble.watch::<FUSED>(a));
     for (i, batch) in job.part.batch.clone().enumerate() {
         group.start(batch, &mut room.start);
         let mine = (batch * all_blocks + group.channels.start / W) * each;
@@ -229,7 +228,8 @@ fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>, roo
             };
             finish::<T, W, FUSED>(&group, room, to, &mut trouble);
         }
-        if let Some(initial) = job.initial.outer_iter_mut().nth(i).and_then(|initial| initial.into_slice()) {
+        let initial = job.initial.as_mut().and_then(|initial| initial.index_axis_mut(Axis(0), i).into_slice());
+        if let Some(initial) = initial {
             group.scatter(&room.g, initial);
         }
     }
@@ -263,7 +263,7 @@ fn keep_all<T: Lane, const W: usize, const FUSED: bool>(
         let [b, c] = [group.inputs.b, group.inputs.c].map(|values| &values[first * n..(first + TILE) * n]);
         let blocks = now.chunks_exact_mut(n).zip(group.a.chunks_exact(n)).zip(kept.chunks_exact_mut(each.max(1)));
         for (((h, a), kept), moments) in blocks.zip(&mut *tile) {
-            advance::<T, W, FUSED>(h, a, [b, c], moments);
+            advance::<T, W, FUSED>(h, a, [b, c], moments, group.fresh(start));
             keep(h, i + 1, kept);
         }
     }
@@ -284,19 +284,22 @@ fn load<T: Lane, const W: usize, const FUSED: bool>(
         let rate = if group.inputs.softplus { raw.sigma(fade) } else { Lanes::splat(T::ONE) };
         asides[k][t] = Aside { u, rate, by_z: Lanes::ZERO };
     });
-    for t in 0..steps {
-        let dy = group.row(dy, first + t);
-        let z = group.inputs.z.map(|z| group.row(z, first + t));
-        for ((k, dy), (slopes, asides)) in dy.chunks(W).enumerate().zip(slopes.iter_mut().zip(&mut *asides)) {
-            let (width, mut dy) = (dy.len(), Lanes::load(dy));
-            if let Some(z) = z {
-                let z = Lanes::load(&z[k * W..][..width]);
+    let mut room = [[[T::ZERO; W]]; 2];
+    let [room_dy, room_z] = &mut room;
+    let mut gates = group.inputs.z.map(|z| group.rows(z, [first, steps]));
+    for (t, dy) in group.rows(dy, [first, steps]).enumerate() {
+        let row = blocks(dy, room_dy).iter().zip(slopes.iter_mut().zip(&mut *asides));
+        let slope = |dy| Slope { dy, by_drive: Lanes::ZERO, by_exponent: Lanes::ZERO };
+        if let Some(z) = gates.as_mut().and_then(|gates| gates.next()) {
+            for ((&dy, (slopes, asides)), &z) in row.zip(blocks(z, room_z)) {
+                let (dy, z) = (Lanes(dy), Lanes(z));
                 let sigma = z.sigma(z.fade::<FUSED>());
                 let rate = z.zip(sigma, |z, sigma| sigma * (T::ONE + z * (T::ONE - sigma)));
                 asides[t].by_z = dy.times(rate);
-                dy = dy.times(z).times(sigma);
+                slopes[t] = slope(dy.times(z).times(sigma));
             }
-            slopes[t] = Slope { dy, by_drive: Lanes::ZERO, by_exponent: Lanes::ZERO };
+        } else {
+            row.for_each(|(&dy, (slopes, _))| slopes[t] = slope(Lanes(dy)));
         }
     }
 }
@@ -331,7 +334,7 @@ fn some_states<T: Lane, const W: usize, const S: usize, const FUSED: bool>(
     [g, by_a]: [&mut [Lanes<T, W>]; 2],
     tile: &mut Tile<T, W>,
     slopes: &mut [Times<Slope<T, W>>],
-    states: &mut States<T, W, S>,
+    states: &mut [States<T, W, S>],
     [to_b, to_c]: [&mut [T]; 2],
 ) {
     let n = group.inputs.shape.state;
@@ -339,8 +342,8 @@ fn some_states<T: Lane, const W: usize, const S: usize, const FUSED: bool>(
     let [b, c] = [b, c].map(|values| &values[..place.steps * n]);
     // States that one block keeps.
     let each = group.inputs.shape.length.div_ceil(TILE).saturating_sub(1) * n;
-    states.b[..place.steps].fill([Lanes::ZERO; S]);
-    states.c[..place.steps].fill([Lanes::ZERO; S]);
+    let states = &mut states[..place.steps];
+    states.iter_mut().for_each(|states| (states.b, states.c) = ([Lanes::ZERO; S], [Lanes::ZERO; S]));
     for (k, (moments, slopes)) in tile.iter_mut().zip(slopes).enumerate() {
         let here = k * n + i..k * n + i + S;
         let (mut h, mut a) = ([Lanes::ZERO; S], [Lanes::ZERO; S]);
@@ -348,53 +351,56 @@ fn some_states<T: Lane, const W: usize, const S: usize, const FUSED: bool>(
             h.copy_from_slice(&start[here.clone()]);
         } else {
             let kept = &kept[(k * each + (place.tile - 1) * n + i) * W..];
-            for (h, kept) in h.iter_mut().zip(kept.chunks_exact(W)) {
-                *h = Lanes::load(kept);
+            for (h, &kept) in h.iter_mut().zip(kept.as_chunks().0) {
+                *h = Lanes(kept);
             }
         }
         a.copy_from_slice(&group.a[here.clone()]);
-        advance_some::<T, W, S, FUSED>(&mut h, &a, [b, c], (i, n), moments, |t, [before, decay, after]| {
-            (states.before[t], states.decay[t], states.after[t]) = (*before, *decay, *after);
+        let fresh = place.tile == 0 && group.fresh(0);
+        advance_some::<T, W, S, FUSED>(&mut h, &a, [b, c], (i, n), moments, fresh, |t, before, decay| {
+            (states[t].decay, states[t].before) = (*decay, *before);
         });
-        back::<T, W, S, FUSED>(&a, [b, c], (i, n), moments, slopes, states, [&mut g[here.clone()], &mut by_a[here]]);
+        let to = [&mut g[here.clone()], &mut by_a[here]];
+        back::<T, W, S, FUSED>(h, &a, [b, c], (i, n), moments, slopes, states, to);
     }
-    for t in 0..place.steps {
+    for (t, states) in states.iter().enumerate() {
         for s in 0..S {
-            to_b[t * n + i + s] = states.b[t][s].sum();
-            to_c[t * n + i + s] = states.c[t][s].sum();
+            to_b[t * n + i + s] = states.b[s].sum();
+            to_c[t * n + i + s] = states.c[s].sum();
         }
     }
 }
 
 /// Back-propagation of S states of one block through a tile.
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 fn back<T: Lane, const W: usize, const S: usize, const FUSED: bool>(
+    mut after: [Lanes<T, W>; S],
     a: &[Lanes<T, W>; S],
     [b, c]: [&[T]; 2],
     (i, n): (usize, usize),
     moments: &Times<Moment<T, W>>,
     slopes: &mut Times<Slope<T, W>>,
-    states: &mut States<T, W, S>,
+    states: &mut [States<T, W, S>],
     [g, by_a]: [&mut [Lanes<T, W>]; 2],
 ) {
     let (mut now, mut sums) = ([Lanes::ZERO; S], [Lanes::ZERO; S]);
     now.copy_from_slice(g);
-    let rows = b.chunks_exact(n).zip(c.chunks_exact(n)).zip(moments.iter().zip(slopes)).enumerate();
-    for (t, ((b, c), (moment, slope))) in rows.rev() {
+    let rows = b.chunks_exact(n).zip(c.chunks_exact(n)).zip(moments.iter().zip(slopes)).zip(states);
+    for (((b, c), (moment, slope)), states) in rows.rev() {
         let (b, c) = (&b[i..i + S], &c[i..i + S]);
-        let (mut by_b, mut by_c) = (states.b[t], states.c[t]);
         let (mut by_drive, mut by_exponent) = (slope.by_drive, slope.by_exponent);
         for s in 0..S {
-            by_c[s] = slope.dy.fma::<FUSED>(states.after[t][s], by_c[s]);
+            states.c[s] = slope.dy.fma::<FUSED>(after[s], states.c[s]);
             now[s] = Lanes::splat(c[s]).fma::<FUSED>(slope.dy, now[s]);
-            by_b[s] = now[s].fma::<FUSED>(moment.drive, by_b[s]);
+            states.b[s] = now[s].fma::<FUSED>(moment.drive, states.b[s]);
             by_drive = now[s].fma::<FUSED>(Lanes::splat(b[s]), by_drive);
-            now[s] = now[s].times(states.decay[t][s]);
-            let exponent = now[s].times(states.before[t][s]);
+            now[s] = now[s].times(states.decay[s]);
+            after[s] = states.before[s];
+            let exponent = now[s].times(after[s]);
             by_exponent = exponent.fma::<FUSED>(a[s], by_exponent);
             sums[s] = exponent.fma::<FUSED>(moment.delta, sums[s]);
         }
-        (states.b[t], states.c[t]) = (by_b, by_c);
         (slope.by_drive, slope.by_exponent) = (by_drive, by_exponent);
     }
     for s in 0..S {
@@ -419,11 +425,13 @@ fn finish<T: Lane, const W: usize, const FUSED: bool>(
     trouble: &mut Lanes<T, W>,
 ) {
     let Room { tile, slopes, asides, d, bias, .. } = room;
-    let mut noted = *trouble;
-    for (t, (by_u, by_delta)) in to.u.outer_iter_mut().zip(to.delta.outer_iter_mut()).enumerate() {
-        let [by_u, by_delta] = [by_u, by_delta].map(|row| row.into_slice().unwrap_or_default().chunks_mut(W));
-        let blocks = tile.iter().zip(&*slopes).zip(&*asides).zip(d.iter_mut().zip(&mut *bias)).zip(&group.d);
-        for ((((((moments, slopes), asides), (d, bias)), &by_dy), to_u), to_delta) in blocks.zip(by_u).zip(by_delta) {
+    let (mut noted, mut padded) = (Lanes::ZERO, [[[T::ZERO; W]]; 2]);
+    let [padded_u, padded_delta] = &mut padded;
+    for (t, (u, delta)) in to.u.outer_iter_mut().zip(to.delta.outer_iter_mut()).enumerate() {
+        let (u, delta) = (u.into_slice().unwrap_or_default(), delta.into_slice().unwrap_or_default());
+        let row = blocks_mut(u, padded_u).iter_mut().zip(blocks_mut(delta, padded_delta));
+        let row = row.zip(tile.iter().zip(&*slopes).zip(&*asides)).zip(d.iter_mut().zip(&mut *bias)).zip(&group.d);
+        for ((((to_u, to_delta), ((moments, slopes), asides)), (d, bias)), &by_dy) in row {
             let (moment, slope, aside) = (&moments[t], &slopes[t], &asides[t]);
             let by_u = moment.delta.fma::<FUSED>(slope.by_drive, by_dy.times(slope.dy));
             let by_step = aside.u.fma::<FUSED>(slope.by_drive, slope.by_exponent.times(Lanes::splat(T::LN_2)));
@@ -432,17 +440,19 @@ fn finish<T: Lane, const W: usize, const FUSED: bool>(
             *bias = bias.plus(by_raw);
             noted.watch::<FUSED>(by_u);
             noted.watch::<FUSED>(by_raw);
-            by_u.store(to_u);
-            by_raw.store(to_delta);
+            (*to_u, *to_delta) = (by_u.0, by_raw.0);
         }
+        leave(u, *padded_u);
+        leave(delta, *padded_delta);
     }
-    for (t, row) in to.z.iter_mut().flat_map(|z| z.outer_iter_mut()).enumerate() {
-        let blocks = row.into_slice().unwrap_or_default().chunks_mut(W);
-        for ((moments, asides), by_z) in tile.iter().zip(&*asides).zip(blocks) {
-            let value = asides[t].by_z.times(moments[t].y);
-            noted.watch::<FUSED>(value);
-            value.store(by_z);
+    for (t, z) in to.z.iter_mut().flat_map(|z| z.outer_iter_mut()).enumerate() {
+        let z = z.into_slice().unwrap_or_default();
+        for (to_z, (moments, asides)) in blocks_mut(z, padded_u).iter_mut().zip(tile.iter().zip(&*asides)) {
+            let by_z = asides[t].by_z.times(moments[t].y);
+            noted.watch::<FUSED>(by_z);
+            *to_z = by_z.0;
         }
+        leave(z, *padded_u);
     }
-    *trouble = noted;
+    *trouble = trouble.plus(noted);
 }

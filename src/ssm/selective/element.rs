@@ -72,7 +72,7 @@ pub(super) mod sealed {
             inputs: &Inputs<'_, Self>,
             threads: usize,
             y: &mut [Self::Real],
-            last: &mut [Self],
+            last: Option<&mut [Self]>,
             kept: Option<&mut [Self::Real]>,
         ) -> bool
         where
@@ -182,7 +182,7 @@ macro_rules! numbers {
                 inputs: &Inputs<'_, Self>,
                 threads: usize,
                 y: &mut [Self],
-                last: &mut [Self],
+                last: Option<&mut [Self]>,
                 kept: Option<&mut [Self]>,
             ) -> bool {
                 forward::forward::<$real, $lanes>(inputs, threads, y, last, kept, forward::$run)
@@ -262,7 +262,7 @@ macro_rules! numbers {
                 inputs: &Inputs<'_, Self>,
                 threads: usize,
                 y: &mut [$real],
-                last: &mut [Self],
+                last: Option<&mut [Self]>,
                 _: Option<&mut [$real]>,
             ) -> bool {
                 sequential::scan_into(inputs, threads, y, last)

@@ -2,9 +2,9 @@
 
 use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
-use ndarray::{ArrayViewMut3, Axis};
+use ndarray::{ArrayViewMut2, ArrayViewMut3, Axis, s};
 
-use super::lanes::{Lane, Lanes};
+use super::lanes::{Lane, Lanes, blocks, blocks_mut, leave};
 use super::parts::{Cut, Part};
 use super::tile::{Group, Moment, TILE, Tile, kept};
 use super::{Inputs, Shape};
@@ -15,7 +15,7 @@ pub(super) struct Job<'i, 'o, T: Lane> {
     pub(super) inputs: Inputs<'i, T>,
     pub(super) part: Part,
     pub(super) y: ArrayViewMut3<'o, T>,
-    pub(super) last: ArrayViewMut3<'o, T>,
+    pub(super) last: Option<ArrayViewMut3<'o, T>>,
     /// As [`kept`] has it.
     pub(super) kept: Option<ArrayViewMut3<'o, T>>,
 }
@@ -36,25 +36,17 @@ pub(super) fn forward<T: Lane, const W: usize>(
     inputs: &Inputs<'_, T>,
     threads: usize,
     y: &mut [T],
-    last: &mut [T],
+    last: Option<&mut [T]>,
     keep: Option<&mut [T]>,
     run: fn(Job<'_, '_, T>, &mut Room<T, W>) -> bool,
 ) -> Option<bool> {
     let Shape { batch, length, channels, state } = inputs.shape;
     let cut = Cut::new(inputs.shape, W, threads);
     let y = cut.split(ArrayViewMut3::from_shape((batch, length, channels), y).ok()?, 2, 1);
-    let last = cut.split(ArrayViewMut3::from_shape((batch, channels, state), last).ok()?, 1, 1);
-    let mut keep: Vec<Option<ArrayViewMut3<'_, T>>> = match keep {
-        Some(keep) => cut
-            .split(ArrayViewMut3::from_shape(kept::<W>(inputs.shape), keep).ok()?, 1, W)
-            .into_iter()
-            .map(Some)
-            .collect(),
-        None => y.iter().map(|_| None).collect(),
-    };
-    let jobs = cut.parts().into_iter().zip(y).zip(last).zip(&mut keep);
-    let jobs =
-        jobs.map(|(((part, y), last), kept)| Job { inputs: *inputs, part, y, last, kept: kept.take() }).collect();
+    let last = cut.split_some(last, [batch, channels, state], 1, 1)?;
+    let kept = cut.split_some(keep, kept::<W>(inputs.shape), 1, W)?;
+    let jobs = cut.parts().into_iter().zip(y).zip(last).zip(kept);
+    let jobs = jobs.map(|(((part, y), last), kept)| Job { inputs: *inputs, part, y, last, kept }).collect();
     Some(on_threads(threads, jobs, run).into_iter().all(|good| good))
 }
 
@@ -87,11 +79,11 @@ fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>, roo
     group.fit(tile);
     h.resize(group.blocks() * n, Lanes::ZERO);
     let mut trouble = Lanes::ZERO;
-    let outputs = job.y.outer_iter_mut().zip(job.last.outer_iter_mut());
-    for (i, (batch, (mut y, last))) in job.part.batch.clone().zip(outputs).enumerate() {
+    // Of one time, nothing else would show it.
+    group.a.iter().for_each(|&a| trouble.watch::<FUSED>(a));
+    for (i, (batch, mut y)) in job.part.batch.clone().zip(job.y.outer_iter_mut()).enumerate() {
         let mut kept = job.kept.as_mut().map(|kept| kept.index_axis_mut(Axis(0), i));
         group.start(batch, h);
-        let mut rows = y.rows_mut().into_iter();
         for start in (0..length).step_by(TILE) {
             if start > 0
                 && let Some(kept) = &mut kept
@@ -104,42 +96,46 @@ fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>, roo
             group.load::<FUSED>([first, steps], tile, &mut trouble, |_, _, _| ());
             let [b, c] = [group.inputs.b, group.inputs.c].map(|values| &values[first * n..(first + steps) * n]);
             for ((h, a), moments) in h.chunks_exact_mut(n).zip(group.a.chunks_exact(n)).zip(&mut *tile) {
-                advance::<T, W, FUSED>(h, a, [b, c], moments);
+                advance::<T, W, FUSED>(h, a, [b, c], moments, group.fresh(start));
             }
-            for (t, row) in rows.by_ref().take(steps).enumerate() {
-                let Some(row) = row.into_slice() else { return false };
-                write::<T, W, FUSED>(&group, first + t, t, tile, row, &mut trouble);
-            }
+            let rows = y.slice_mut(s![start..start + steps, ..]);
+            write::<T, W, FUSED>(&group, [first, steps], tile, rows, &mut trouble);
         }
-        let Some(last) = last.into_slice() else { return false };
-        group.scatter(h, last);
-        h.iter().for_each(|&h| trouble.watch::<FUSED>(h));
+        if let Some(last) = &mut job.last {
+            let Some(last) = last.index_axis_mut(Axis(0), i).into_slice() else { return false };
+            group.scatter(h, last);
+        }
+        if length == 0 {
+            // Otherwise y is not finite where a state is not.
+            h.iter().for_each(|&h| trouble.watch::<FUSED>(h));
+        }
     }
     trouble.saw_none()
 }
 
-/// h = exp(Δ A) h + B Δ u, y += C h: one block through a tile.
+/// h = exp(Δ A) h + B Δ u, y += C h: one block through a tile; `fresh` if it begins with h = 0, which needs no exponential.
 #[inline(always)]
 pub(super) fn advance<T: Lane, const W: usize, const FUSED: bool>(
     h: &mut [Lanes<T, W>],
     a: &[Lanes<T, W>],
     [b, c]: [&[T]; 2],
     moments: &mut [Moment<T, W>],
+    fresh: bool,
 ) {
     let n = h.len();
     let ((h, h_rest), (a, a_rest)) = (h.as_chunks_mut::<STATES>(), a.as_chunks::<STATES>());
     let mut i = 0;
     for (h, a) in h.iter_mut().zip(a) {
-        advance_some::<T, W, STATES, FUSED>(h, a, [b, c], (i, n), moments, |_, _| ());
+        advance_some::<T, W, STATES, FUSED>(h, a, [b, c], (i, n), moments, fresh, |_, _, _| ());
         i += STATES;
     }
     for (h, a) in h_rest.as_chunks_mut::<1>().0.iter_mut().zip(a_rest.as_chunks::<1>().0) {
-        advance_some::<T, W, 1, FUSED>(h, a, [b, c], (i, n), moments, |_, _| ());
+        advance_some::<T, W, 1, FUSED>(h, a, [b, c], (i, n), moments, fresh, |_, _, _| ());
         i += 1;
     }
 }
 
-/// The same for S states from the i-th of n on; `see` is shown each time with h before, exp(Δ A) and h after it.
+/// The same for S states from the i-th of n on; `see` is shown each time with h before and exp(Δ A).
 #[inline(always)]
 pub(super) fn advance_some<T: Lane, const W: usize, const S: usize, const FUSED: bool>(
     h: &mut [Lanes<T, W>; S],
@@ -147,7 +143,8 @@ pub(super) fn advance_some<T: Lane, const W: usize, const S: usize, const FUSED:
     [b, c]: [&[T]; 2],
     (i, n): (usize, usize),
     moments: &mut [Moment<T, W>],
-    mut see: impl FnMut(usize, [&[Lanes<T, W>; S]; 3]),
+    fresh: bool,
+    mut see: impl FnMut(usize, &[Lanes<T, W>; S], &[Lanes<T, W>; S]),
 ) {
     // In registers from the first time to the last.
     let mut now = *h;
@@ -156,12 +153,16 @@ pub(super) fn advance_some<T: Lane, const W: usize, const S: usize, const FUSED:
         let (b, c) = (&b[i..i + S], &c[i..i + S]);
         let (before, mut decay, mut y) = (now, [Lanes::ZERO; S], moment.y);
         for s in 0..S {
-            decay[s] = moment.delta.exp2_of::<FUSED>(a[s]);
-            now[s] = decay[s].fma::<FUSED>(now[s], moment.drive.times(Lanes::splat(b[s])));
+            now[s] = if fresh && t == 0 {
+                moment.drive.times(Lanes::splat(b[s]))
+            } else {
+                decay[s] = moment.delta.exp2_of::<FUSED>(a[s]);
+                decay[s].fma::<FUSED>(now[s], moment.drive.times(Lanes::splat(b[s])))
+            };
             y = Lanes::splat(c[s]).fma::<FUSED>(now[s], y);
         }
         moment.y = y;
-        see(t, [&before, &decay, &now]);
+        see(t, &before, &decay);
     }
     *h = now;
 }
@@ -169,33 +170,38 @@ pub(super) fn advance_some<T: Lane, const W: usize, const S: usize, const FUSED:
 /// One block's states before a tile, to where the block keeps them.
 #[inline(always)]
 pub(super) fn keep<T: Lane, const W: usize>(h: &[Lanes<T, W>], tile: usize, kept: &mut [T]) {
-    let rows = kept.chunks_exact_mut(W).skip((tile - 1) * h.len());
-    h.iter().zip(rows).for_each(|(h, kept)| h.store(kept));
+    let rows = kept.as_chunks_mut().0.iter_mut().skip((tile - 1) * h.len());
+    h.iter().zip(rows).for_each(|(h, kept)| *kept = h.0);
 }
 
-/// One time's y, through the gate where there is one.
+/// A tile's y, through the gate where there is one.
 #[inline(always)]
 fn write<T: Lane, const W: usize, const FUSED: bool>(
     group: &Group<'_, T, W>,
-    time: usize,
-    t: usize,
+    times: [usize; 2],
     tile: &Tile<T, W>,
-    row: &mut [T],
+    mut y: ArrayViewMut2<'_, T>,
     trouble: &mut Lanes<T, W>,
 ) {
-    let mut noted = *trouble;
-    if let Some(z) = group.inputs.z {
-        for ((z, row), moments) in group.row(z, time).chunks(W).zip(row.chunks_mut(W)).zip(tile) {
-            let z = Lanes::load(z);
-            let y = moments[t].y.times(z).times(z.sigma(z.fade::<FUSED>()));
-            noted.watch::<FUSED>(y);
-            y.store(row);
+    let (mut noted, mut room) = (Lanes::ZERO, [[[T::ZERO; W]]; 2]);
+    let [room_y, room_z] = &mut room;
+    let mut gates = group.inputs.z.map(|z| group.rows(z, times));
+    for (t, y) in y.outer_iter_mut().enumerate() {
+        let y = y.into_slice().unwrap_or_default();
+        let row = blocks_mut(y, room_y).iter_mut().zip(tile);
+        if let Some(z) = gates.as_mut().and_then(|gates| gates.next()) {
+            for ((y, moments), &z) in row.zip(blocks(z, room_z)) {
+                let gated = moments[t].gated::<FUSED>(Lanes(z));
+                noted.watch::<FUSED>(gated);
+                *y = gated.0;
+            }
+        } else {
+            for (y, moments) in row {
+                noted.watch::<FUSED>(moments[t].y);
+                *y = moments[t].y.0;
+            }
         }
-    } else {
-        for (row, moments) in row.chunks_mut(W).zip(tile) {
-            noted.watch::<FUSED>(moments[t].y);
-            moments[t].y.store(row);
-        }
+        leave(y, *room_y);
     }
-    *trouble = noted;
+    *trouble = trouble.plus(noted);
 }

@@ -334,8 +334,8 @@ pub struct Gradients<E: Element> {
     pub z: Option<Vec<E::Real>>,
     /// (channels), where there is a bias.
     pub delta_bias: Option<Vec<E::Real>>,
-    /// (batch, channels, state), also where the scan began with 0.
-    pub initial: Vec<E>,
+    /// (batch, channels, state), where there are initial states.
+    pub initial: Option<Vec<E>>,
 }
 
 impl<E: Element> Gradients<E> {
@@ -352,16 +352,17 @@ impl<E: Element> Gradients<E> {
             d: inputs.d.map(|_| zeros(shape.channels)),
             z: inputs.z.map(|_| zeros(shape.sequence())),
             delta_bias: inputs.delta_bias.map(|_| zeros(shape.channels)),
-            initial: vec![E::ZERO; shape.states()],
+            initial: inputs.initial.map(|_| vec![E::ZERO; shape.states()]),
         }
     }
 
     /// An error where they are not of the shapes of these inputs.
     pub(super) fn check_shapes(&self, inputs: &Inputs<'_, E>) -> Result<()> {
         let Shape { batch, length, channels, state } = inputs.shape;
-        let given = [self.d.is_some(), self.z.is_some(), self.delta_bias.is_some()];
-        if given != [inputs.d.is_some(), inputs.z.is_some(), inputs.delta_bias.is_some()] {
-            let allowed = "made by `Gradients::zeros` for inputs with the same of D, z and bias";
+        let given = [self.d.is_some(), self.z.is_some(), self.delta_bias.is_some(), self.initial.is_some()];
+        let wanted = [inputs.d.is_some(), inputs.z.is_some(), inputs.delta_bias.is_some(), inputs.initial.is_some()];
+        if given != wanted {
+            let allowed = "made by `Gradients::zeros` for inputs with the same of D, z, bias and initial states";
             return Err(Error::domain("gradients", "of other inputs", allowed));
         }
         let length_of = |values: &Option<Vec<E::Real>>, otherwise: usize| values.as_ref().map_or(otherwise, Vec::len);
@@ -374,7 +375,8 @@ impl<E: Element> Gradients<E> {
         fits("gradients.c", self.c.len(), &[batch, length, state])?;
         fits("gradients.d", length_of(&self.d, channels), &[channels])?;
         fits("gradients.delta_bias", length_of(&self.delta_bias, channels), &[channels])?;
-        fits("gradients.initial", self.initial.len(), &[batch, channels, state])
+        let initial = self.initial.as_ref().map_or(inputs.shape.states(), Vec::len);
+        fits("gradients.initial", initial, &[batch, channels, state])
     }
 
     /// Takes back what is summed over channels, times or sequences.
@@ -398,8 +400,8 @@ impl<E: Element> Gradients<E> {
     pub(super) fn check_sums(&self) -> Result<()> {
         let real = [self.d.as_ref(), self.delta_bias.as_ref()];
         let real = real.into_iter().flatten().all(|values| all_finite(values));
-        let entries = [&self.a, &self.b, &self.c, &self.initial];
-        if real && entries.iter().all(|values| all_finite(values)) {
+        let entries = [Some(&self.a), Some(&self.b), Some(&self.c), self.initial.as_ref()];
+        if real && entries.into_iter().flatten().all(|values| all_finite(values)) {
             return Ok(());
         }
         Err(beyond("a gradient"))

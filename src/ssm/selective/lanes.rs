@@ -57,38 +57,20 @@ impl<T: Lane, const W: usize> Lanes<T, W> {
         out
     }
 
-    /// From the beginning of a slice; zeros where it ends early.
+    /// From the beginning of a slice; zeros where it ends early. Not for inner loops: see [`blocks`].
     #[inline(always)]
     pub(super) fn load(values: &[T]) -> Self {
-        match values.first_chunk() {
-            Some(whole) => Self(*whole),
-            None => Self::load_some(values),
-        }
-    }
-
-    /// The rare case in a function of its own: merged with the other, a load would be a call of memcpy.
-    #[cold]
-    #[inline(never)]
-    fn load_some(values: &[T]) -> Self {
         let mut out = Self::ZERO;
-        out.0[..values.len()].copy_from_slice(values);
+        let length = values.len().min(W);
+        out.0[..length].copy_from_slice(&values[..length]);
         out
     }
 
     /// To the beginning of a slice, or as much as it holds.
     #[inline(always)]
     pub(super) fn store(&self, values: &mut [T]) {
-        match values.first_chunk_mut() {
-            Some(whole) => *whole = self.0,
-            None => self.store_some(values),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn store_some(&self, values: &mut [T]) {
-        let length = values.len();
-        values.copy_from_slice(&self.0[..length]);
+        let length = values.len().min(W);
+        values[..length].copy_from_slice(&self.0[..length]);
     }
 
     /// 2^(x y) for products of 0 or below; 0 below the smallest normal number, NaN for NaN.
@@ -141,7 +123,36 @@ impl<T: Lane, const W: usize> Lanes<T, W> {
     /// Whether none was.
     #[inline(always)]
     pub(super) fn saw_none(self) -> bool {
-        self.0.iter().all(|noted| noted.is_finite())
+        // As a whole, through memory: compilers that see single lanes used keep them single in the loops before, too.
+        std::hint::black_box(self).0.iter().all(|noted| noted.is_finite())
+    }
+}
+
+/// A row that is whole blocks of W channels, as blocks; a row that does not fill one, as one that is padded with zeros in
+/// `room`. A longer row that ends within a block is cut in two beforehand.
+///
+/// Loading part of a block is a call of memcpy, and around a call in a loop all vectors are kept in memory instead of
+/// registers: so loops over blocks see whole ones only.
+#[inline(always)]
+pub(super) fn blocks<'a, T: Lane, const W: usize>(row: &'a [T], room: &'a mut [[T; W]; 1]) -> &'a [[T; W]] {
+    debug_assert!(row.len() < W || row.len().is_multiple_of(W));
+    if (1..W).contains(&row.len()) {
+        room[0] = Lanes::load(row).0;
+        return room;
+    }
+    row.as_chunks().0
+}
+
+/// The same to write to; [`leave`] then brings to the row what was written to `room`.
+#[inline(always)]
+pub(super) fn blocks_mut<'a, T, const W: usize>(row: &'a mut [T], room: &'a mut [[T; W]; 1]) -> &'a mut [[T; W]] {
+    if (1..W).contains(&row.len()) { room } else { row.as_chunks_mut().0 }
+}
+
+#[inline(always)]
+pub(super) fn leave<T: Lane, const W: usize>(row: &mut [T], [block]: [[T; W]; 1]) {
+    if row.len() < W {
+        Lanes(block).store(row);
     }
 }
 

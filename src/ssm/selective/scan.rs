@@ -30,12 +30,13 @@ use crate::{Result, validate};
 /// ```
 pub fn selective_scan<E: Element>(inputs: &Inputs<'_, E>, threads: usize) -> Result<Outputs<E>> {
     let mut outputs = Outputs::zeros(inputs.shape);
-    selective_scan_into(inputs, threads, &mut outputs.y, &mut outputs.last)?;
+    selective_scan_into(inputs, threads, &mut outputs.y, Some(&mut outputs.last))?;
     Ok(outputs)
 }
 
-/// [`selective_scan`] into slices that are there already: `y` (batch, length, channels), `last` (batch, channels,
-/// state). It allocates some kB per thread, whatever the length; what was in the slices does not matter.
+/// [`selective_scan`] into slices that are there already: `y` (batch, length, channels) and, where the last states are
+/// wanted, `last` (batch, channels, state); of short sequences, to write them takes an eighth of the time. It allocates some
+/// kB per thread, whatever the length; what was in the slices does not matter.
 ///
 /// # Errors
 /// As [`selective_scan`]; a slice of another length. After an error the slices hold nothing of use.
@@ -43,7 +44,7 @@ pub fn selective_scan_into<E: Element>(
     inputs: &Inputs<'_, E>,
     threads: usize,
     y: &mut [E::Real],
-    last: &mut [E],
+    last: Option<&mut [E]>,
 ) -> Result<()> {
     forward(inputs, threads, y, last, None)
 }
@@ -57,7 +58,7 @@ pub fn selective_scan_keeping<E: Element>(
     inputs: &Inputs<'_, E>,
     threads: usize,
     y: &mut [E::Real],
-    last: &mut [E],
+    last: Option<&mut [E]>,
     kept: &mut Kept<E>,
 ) -> Result<()> {
     kept.check_shape(inputs.shape)?;
@@ -68,13 +69,14 @@ fn forward<E: Element>(
     inputs: &Inputs<'_, E>,
     threads: usize,
     y: &mut [E::Real],
-    last: &mut [E],
+    last: Option<&mut [E]>,
     kept: Option<&mut [E::Real]>,
 ) -> Result<()> {
     validate::at_least_one("threads", threads)?;
     let shape = inputs.shape;
     fits("y", y.len(), &[shape.batch, shape.length, shape.channels])?;
-    fits("last", last.len(), &[shape.batch, shape.channels, shape.state])?;
+    let states = [shape.batch, shape.channels, shape.state];
+    last.as_ref().map_or(Ok(()), |last| fits("last", last.len(), &states))?;
     if E::scan_into(inputs, threads, y, last, kept) {
         return Ok(());
     }
@@ -146,8 +148,8 @@ pub fn selective_scan_backward_into<E: Element>(
 /// let (u, delta, ones) = ([0.5_f64; 100], [0.1; 100], [1.0; 100]);
 /// let inputs = Inputs::new(shape, &u, &delta, &[-1.0], &ones, &ones)?;
 ///
-/// let (mut y, mut last, mut kept) = ([0.0; 100], [0.0], Kept::new(shape));
-/// selective_scan_keeping(&inputs, 1, &mut y, &mut last, &mut kept)?;
+/// let (mut y, mut kept) = ([0.0; 100], Kept::new(shape));
+/// selective_scan_keeping(&inputs, 1, &mut y, None, &mut kept)?;
 /// let mut gradients = Gradients::zeros(&inputs);
 /// selective_scan_backward_kept(&inputs, &kept, &ones, None, 1, &mut gradients)?;
 /// assert_eq!(gradients, selective_scan_backward(&inputs, &ones, None, 1)?);

@@ -94,7 +94,17 @@ pub(super) fn scan<E: Element>(inputs: &Inputs<'_, E>) -> Outputs<E> {
 }
 
 /// The same, sequences on threads.
-pub(super) fn scan_into<E: Element>(inputs: &Inputs<'_, E>, threads: usize, y: &mut [E::Real], last: &mut [E]) -> bool {
+pub(super) fn scan_into<E: Element>(
+    inputs: &Inputs<'_, E>,
+    threads: usize,
+    y: &mut [E::Real],
+    last: Option<&mut [E]>,
+) -> bool {
+    let mut room = Vec::new();
+    let last = last.unwrap_or_else(|| {
+        room.resize(inputs.shape.states(), E::ZERO);
+        &mut room
+    });
     let Shape { batch, length, channels, state } = inputs.shape;
     if batch == 0 {
         return true;
@@ -155,7 +165,9 @@ pub(super) fn backward<E: Element>(inputs: &Inputs<'_, E>, dy: &[E::Real], dlast
         let mut g = last_slope(shape, dlast, row);
         start(inputs, row, &mut states[..shape.state]);
         stretch_back(inputs, dy, row, 0..shape.length, &mut states, &mut g, &mut to);
-        to.initial[row * shape.state..][..shape.state].copy_from_slice(&g);
+        if let Some(initial) = &mut to.initial {
+            initial[row * shape.state..][..shape.state].copy_from_slice(&g);
+        }
     }
     to
 }
@@ -183,7 +195,9 @@ pub(super) fn backward_on_threads<E: Element>(
         to.delta[i * length * channels..][..length * channels].copy_from_slice(&part.delta);
         to.b[i * length * state..][..length * state].copy_from_slice(&part.b);
         to.c[i * length * state..][..length * state].copy_from_slice(&part.c);
-        to.initial[i * channels * state..][..channels * state].copy_from_slice(&part.initial);
+        if let (Some(to), Some(initial)) = (&mut to.initial, &part.initial) {
+            to[i * channels * state..][..channels * state].copy_from_slice(initial);
+        }
         if let (Some(to), Some(z)) = (&mut to.z, &part.z) {
             to[i * length * channels..][..length * channels].copy_from_slice(z);
         }
@@ -226,7 +240,9 @@ fn sequence_back<E: Element>(
             states[..state].copy_from_slice(&kept[first / TILE * state..][..state]);
             stretch_back(&one, dy, d, first..length.min(first + TILE), &mut states, &mut g, &mut to);
         }
-        to.initial[d * state..][..state].copy_from_slice(&g);
+        if let Some(initial) = &mut to.initial {
+            initial[d * state..][..state].copy_from_slice(&g);
+        }
     }
     to
 }

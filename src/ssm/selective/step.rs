@@ -5,9 +5,10 @@ use multiversion::target::target_cfg_f;
 
 use super::element::Element;
 use super::element::sealed::{Numbers, RealNumbers};
-use super::forward::ELSEWHERE;
+use super::forward::{ELSEWHERE, advance as advance_block};
 use super::inputs::{beyond, finite, fits};
-use super::lanes::{Lane, Lanes};
+use super::lanes::{Lane, Lanes, blocks, blocks_mut, leave};
+use super::tile::Moment;
 use super::{Inputs, Shape};
 use crate::{Error, Result};
 
@@ -246,6 +247,9 @@ pub(super) fn advance_f64(step: &Step<f64>, h: &mut [Lanes<f64, 8>], token: Toke
     }
 }
 
+/// Blocks of one pass: done alone, each would wait for its softplus, then for its sum, then for its gate.
+const AT_ONCE: usize = 8;
+
 #[inline(always)]
 fn advance<T: Lane + Element<Block = Lanes<T, W>>, const W: usize, const FUSED: bool>(
     step: &Step<T>,
@@ -253,26 +257,43 @@ fn advance<T: Lane + Element<Block = Lanes<T, W>>, const W: usize, const FUSED: 
     token: Token<'_, T>,
     y: &mut [T],
 ) -> bool {
-    let mut trouble = Lanes::<T, W>::ZERO;
-    let blocks = h.chunks_exact_mut(step.state).zip(step.a.chunks_exact(step.state));
-    for (k, ((h, a), y)) in blocks.zip(y.chunks_mut(W)).enumerate() {
-        let columns = k * W..k * W + y.len();
-        let (raw, u) = (Lanes::load(&token.delta[columns.clone()]), Lanes::load(&token.u[columns.clone()]));
-        let raw = raw.plus(Lanes::load(&step.bias[k * W..]));
-        let delta = if step.softplus { raw.soft_plus::<FUSED>(raw.fade::<FUSED>()) } else { raw };
-        trouble.watch::<FUSED>(raw.zip(delta, |raw, delta| if delta < T::ZERO { T::NAN } else { raw }));
-        let drive = delta.times(u);
-        let mut sum = u.times(Lanes::load(&step.d[k * W..]));
-        for ((h, &a), (&b, &c)) in h.iter_mut().zip(a).zip(token.b.iter().zip(token.c)) {
-            *h = delta.exp2_of::<FUSED>(a).fma::<FUSED>(*h, drive.times(Lanes::splat(b)));
-            sum = Lanes::splat(c).fma::<FUSED>(*h, sum);
+    let n = step.state;
+    let [bias, d] = [&step.bias, &step.d].map(|values| values.as_chunks().0);
+    let (mut noted, mut room) = (Lanes::ZERO, [[[T::ZERO; W]]; 4]);
+    let whole = y.len() / W * W;
+    // The channels that fill blocks, and those that do not.
+    for columns in [0..whole, whole..y.len()] {
+        let [room_delta, room_u, room_z, room_y] = &mut room;
+        let first = columns.start / W;
+        let delta =
+            blocks(&token.delta[columns.clone()], room_delta).chunks(AT_ONCE).zip(bias[first..].chunks(AT_ONCE));
+        let u = blocks(&token.u[columns.clone()], room_u).chunks(AT_ONCE).zip(d[first..].chunks(AT_ONCE));
+        let h = h[first * n..].chunks_mut(AT_ONCE * n).zip(step.a[first * n..].chunks(AT_ONCE * n));
+        let mut z = token.z.map(|z| blocks(&z[columns.clone()], room_z).chunks(AT_ONCE));
+        let y = &mut y[columns];
+        let to = blocks_mut(y, room_y).chunks_mut(AT_ONCE);
+        for ((((delta, bias), (u, d)), (h, a)), to) in delta.zip(u).zip(h).zip(to) {
+            let mut moments = [Moment::ZERO; AT_ONCE];
+            let inputs = delta.iter().zip(bias).zip(u.iter().zip(d));
+            for (moment, ((&delta, &bias), (&u, &d))) in moments.iter_mut().zip(inputs) {
+                let raw = Lanes(delta).plus(Lanes(bias));
+                (*moment, _) = Moment::new::<FUSED>(raw, Lanes(u), Lanes(d), step.softplus);
+                moment.watch::<FUSED>(raw, &mut noted);
+            }
+            for ((h, a), moment) in h.chunks_exact_mut(n).zip(a.chunks_exact(n)).zip(&mut moments) {
+                advance_block::<T, W, FUSED>(h, a, [token.b, token.c], std::slice::from_mut(moment), false);
+            }
+            let z = z.as_mut().and_then(|z| z.next());
+            for (k, (moment, to)) in moments.iter().zip(to).enumerate() {
+                let mut y = moment.y;
+                if let Some(z) = z {
+                    y = moment.gated::<FUSED>(Lanes(z[k]));
+                }
+                noted.watch::<FUSED>(y);
+                *to = y.0;
+            }
         }
-        if let Some(z) = token.z {
-            let z = Lanes::load(&z[columns]);
-            sum = sum.times(z).times(z.sigma(z.fade::<FUSED>()));
-        }
-        trouble.watch::<FUSED>(sum);
-        sum.store(y);
+        leave(y, *room_y);
     }
-    trouble.saw_none()
+    noted.saw_none()
 }

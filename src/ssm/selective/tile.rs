@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::lanes::{Lane, Lanes};
+use super::lanes::{Lane, Lanes, blocks};
 use super::{Inputs, Shape};
 
 /// Times that are worked on at once, and from one kept state to the next.
@@ -14,7 +14,7 @@ pub(super) fn kept<const W: usize>(shape: Shape) -> [usize; 3] {
     [shape.batch, shape.channels.div_ceil(W), tiles * shape.state * W]
 }
 
-/// What stays the same for a group of channels: blocks of W lanes, padded with channels of zeros.
+/// What stays the same for a group of channels: blocks of W lanes, or one that is padded with channels of zeros.
 pub(super) struct Group<'a, T: Lane, const W: usize> {
     pub(super) inputs: Inputs<'a, T>,
     pub(super) channels: Range<usize>,
@@ -34,6 +34,38 @@ pub(super) struct Moment<T, const W: usize> {
     pub(super) drive: Lanes<T, W>,
     /// D u to begin with.
     pub(super) y: Lanes<T, W>,
+}
+
+impl<T: Lane, const W: usize> Moment<T, W> {
+    pub(super) const ZERO: Self = Self { delta: Lanes::ZERO, drive: Lanes::ZERO, y: Lanes::ZERO };
+
+    /// From delta + bias and u, with D; also the [`fade`](Lanes::fade) of the first.
+    #[inline(always)]
+    pub(super) fn new<const FUSED: bool>(
+        raw: Lanes<T, W>,
+        u: Lanes<T, W>,
+        d: Lanes<T, W>,
+        softplus: bool,
+    ) -> (Self, Lanes<T, W>) {
+        let (mut fade, mut delta) = (Lanes::ZERO, raw);
+        if softplus {
+            fade = raw.fade::<FUSED>();
+            delta = raw.soft_plus::<FUSED>(fade);
+        }
+        (Self { delta, drive: delta.times(u), y: d.times(u) }, fade)
+    }
+
+    /// Whether Δ may be so, noted.
+    #[inline(always)]
+    pub(super) fn watch<const FUSED: bool>(&self, raw: Lanes<T, W>, noted: &mut Lanes<T, W>) {
+        noted.watch::<FUSED>(raw.zip(self.delta, |raw, delta| if delta < T::ZERO { T::NAN } else { raw }));
+    }
+
+    /// y through the gate.
+    #[inline(always)]
+    pub(super) fn gated<const FUSED: bool>(&self, z: Lanes<T, W>) -> Lanes<T, W> {
+        self.y.times(z).times(z.sigma(z.fade::<FUSED>()))
+    }
 }
 
 /// A block's moments or the like, and one that is not used: blocks of a multiple of 2048 bytes would share few places of
@@ -90,42 +122,47 @@ impl<'a, T: Lane, const W: usize> Group<'a, T, W> {
         }
     }
 
-    /// A row of u, delta or z at one of all B L times: the group's channels.
+    /// Whether the states are 0 before a sequence's time.
+    pub(super) fn fresh(&self, time: usize) -> bool {
+        time == 0 && self.inputs.initial.is_none()
+    }
+
+    /// Rows of u, delta or z at so many of all B L times, from `first` on: the group's channels.
     #[inline(always)]
-    pub(super) fn row<'b>(&self, values: &'b [T], time: usize) -> &'b [T] {
-        let width = self.inputs.shape.channels;
-        &values[time * width..][..width][self.channels.clone()]
+    pub(super) fn rows<'b>(&self, values: &'b [T], [first, steps]: [usize; 2]) -> impl Iterator<Item = &'b [T]> {
+        let (width, channels) = (self.inputs.shape.channels, self.channels.clone());
+        values[first * width..(first + steps) * width].chunks_exact(width).map(move |row| &row[channels.clone()])
     }
 
     /// Makes a tile fit.
     pub(super) fn fit(&self, tile: &mut Tile<T, W>) {
-        let nothing = Moment { delta: Lanes::ZERO, drive: Lanes::ZERO, y: Lanes::ZERO };
-        tile.resize(self.blocks(), [nothing; TILE + 1]);
+        tile.resize(self.blocks(), [Moment::ZERO; TILE + 1]);
     }
 
-    /// Reads times from `first` on into a tile; `trouble` sees what Δ must not be, and `see` is shown block, time,
+    /// Reads so many times from the first on into a tile; `trouble` sees what Δ must not be, and `see` is shown block, time,
     /// delta + bias, its [`fade`](Lanes::fade), and u.
     #[inline(always)]
     pub(super) fn load<const FUSED: bool>(
         &self,
-        [first, steps]: [usize; 2],
+        times: [usize; 2],
         tile: &mut Tile<T, W>,
         trouble: &mut Lanes<T, W>,
         mut see: impl FnMut(usize, usize, [Lanes<T, W>; 3]),
     ) {
-        let mut noted = *trouble;
-        for t in 0..steps {
-            let (delta, u) = (self.row(self.inputs.delta, first + t), self.row(self.inputs.u, first + t));
-            let blocks = delta.chunks(W).zip(u.chunks(W)).zip(self.bias.iter().zip(&self.d)).enumerate();
-            for ((k, ((delta, u), (&bias, &d))), moments) in blocks.zip(&mut *tile) {
-                let (raw, u) = (Lanes::load(delta).plus(bias), Lanes::load(u));
-                let fade = if self.inputs.softplus { raw.fade::<FUSED>() } else { Lanes::ZERO };
-                let delta = if self.inputs.softplus { raw.soft_plus::<FUSED>(fade) } else { raw };
-                noted.watch::<FUSED>(raw.zip(delta, |raw, delta| if delta < T::ZERO { T::NAN } else { raw }));
-                moments[t] = Moment { delta, drive: delta.times(u), y: d.times(u) };
+        let (mut noted, mut room, softplus) = (Lanes::ZERO, [[[T::ZERO; W]]; 2], self.inputs.softplus);
+        let rows = self.rows(self.inputs.delta, times).zip(self.rows(self.inputs.u, times));
+        for (t, (delta, u)) in rows.enumerate() {
+            let [room_delta, room_u] = &mut room;
+            let row = blocks(delta, room_delta).iter().zip(blocks(u, room_u));
+            let row = row.zip(self.bias.iter().zip(&self.d)).zip(&mut *tile);
+            for (k, (((&delta, &u), (&bias, &d)), moments)) in row.enumerate() {
+                let (raw, u) = (Lanes(delta).plus(bias), Lanes(u));
+                let (moment, fade) = Moment::new::<FUSED>(raw, u, d, softplus);
+                moment.watch::<FUSED>(raw, &mut noted);
+                moments[t] = moment;
                 see(k, t, [raw, fade, u]);
             }
         }
-        *trouble = noted;
+        *trouble = trouble.plus(noted);
     }
 }

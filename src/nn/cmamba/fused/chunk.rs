@@ -69,7 +69,6 @@ pub(super) struct Room<T: Entry> {
     dread: Vec<T>,
     narrow: [Vec<T>; 2],
     low: Vec<T>,
-    states: Vec<T>,
     scan: Option<Gradients<T>>,
 }
 
@@ -264,8 +263,7 @@ impl<'a, T: Entry> Chunk<'a, T> {
         }
         product(fit(delta, rows * d_ff), false, Matrix::rows(low, dt_rank), Matrix::rows(weights.dt_proj, dt_rank).t());
         let inputs = self.scan(layer, x, delta, b, c)?;
-        let last = fit(&mut room.states, self.sequences * d_ff * d_state);
-        selective::selective_scan_into(&inputs, 1, fit(y, rows * d_ff), last)?;
+        selective::selective_scan_into(&inputs, 1, fit(y, rows * d_ff), None)?;
         passes::gate::<T, FUSED>((y, x, both, read), (d_ff, columns), fit(g, rows * d_ff));
         product(fit(h, rows * d_model), false, Matrix::rows(g, d_ff), Matrix::rows(weights.out_proj, d_ff).t());
         passes::add_bias(h, weights.out_bias);
