@@ -485,6 +485,22 @@ fn slices_that_are_there_already_are_filled() {
     assert!(message(selective_scan_backward_into(&inputs, &y, None, 1, &mut gradients)).contains("`gradients.b`"));
 }
 
+/// The threads are one pool for all who ask.
+#[test]
+fn callers_on_several_threads_all_get_their_own() {
+    let examples: Vec<Example<f64>> = (0..4).map(|seed| example(shape(8, 40, 20, 3), 15, seed)).collect();
+    let want: Vec<_> = examples.iter().map(|example| selective_scan(&example.inputs(), 1).unwrap()).collect();
+    std::thread::scope(|scope| {
+        for (example, want) in examples.iter().zip(&want) {
+            scope.spawn(move || {
+                for threads in [2, 3, 100] {
+                    assert_eq!(selective_scan(&example.inputs(), threads).unwrap(), *want);
+                }
+            });
+        }
+    });
+}
+
 /// A forward pass that keeps states, then the backward pass that reads them: all as without.
 fn keep<E: Element>(example: &Example<E>, threads: usize) {
     let (inputs, shape) = (example.inputs(), example.shape);

@@ -23,7 +23,7 @@ pub(crate) use semidefinite::Semidefinite;
 pub(crate) use skew::SkewEigen;
 #[cfg(feature = "deep")]
 pub(crate) use threads::threads;
-pub(crate) use threads::{MOST_THREADS, on_threads};
+pub(crate) use threads::{MOST_THREADS, on_candle_threads, on_threads};
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! Jobs on threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rayon_core::{ThreadPool, ThreadPoolBuilder};
@@ -16,10 +16,10 @@ const AWAKE: Duration = Duration::from_micros(100);
 /// they cannot start.
 static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| ThreadPoolBuilder::new().build().ok());
 
-/// As many threads as the machine has cores, or as the environment variable `RAYON_NUM_THREADS` says, which candle heeds, too.
+/// As many threads as the machine has cores, or as the environment variable `RAYON_NUM_THREADS` says.
 #[cfg(feature = "deep")]
 pub(crate) fn threads() -> usize {
-    POOL.as_ref().map_or(1, ThreadPool::current_num_threads)
+    candle_core::utils::barrier_pool().n_workers() + 1
 }
 
 /// `work` done on every job by at most so many threads, this one included and no more than the pool has beside it; the results
@@ -29,43 +29,77 @@ pub(crate) fn on_threads<J: Send, R: Send, Room: Default>(
     jobs: Vec<J>,
     work: impl Fn(J, &mut Room) -> R + Sync,
 ) -> Vec<R> {
+    shared(threads, jobs, work, share)
+}
+
+/// The same on candle's threads, where it is there, for what stands between its operations. `work` must do nothing with candle,
+/// which would wait for itself: none of a caller's own code.
+pub(crate) fn on_candle_threads<J: Send, R: Send, Room: Default>(
+    threads: usize,
+    jobs: Vec<J>,
+    work: impl Fn(J, &mut Room) -> R + Sync,
+) -> Vec<R> {
+    #[cfg(feature = "deep")]
+    let share = share_with_candle;
+    shared(threads, jobs, work, share)
+}
+
+fn shared<J: Send, R: Send, Room: Default>(
+    threads: usize,
+    jobs: Vec<J>,
+    work: impl Fn(J, &mut Room) -> R + Sync,
+    share: fn(usize, &(dyn Fn() + Sync)),
+) -> Vec<R> {
     let threads = threads.min(jobs.len()).min(MOST_THREADS);
     if threads <= 1 {
         let mut room = Room::default();
         return jobs.into_iter().map(|job| work(job, &mut room)).collect();
     }
-    let queue = Mutex::new(jobs.into_iter().enumerate());
+    let (queue, done) = (Mutex::new(jobs.into_iter().enumerate()), Mutex::new(Vec::new()));
     let next = || queue.lock().ok()?.next();
-    let worker = || {
-        let (mut room, mut done) = (Room::default(), Vec::new());
+    share(threads, &|| {
+        let (mut room, mut mine) = (Room::default(), Vec::new());
         while let Some((place, job)) = next() {
-            done.push((place, work(job, &mut room)));
+            mine.push((place, work(job, &mut room)));
         }
-        done
-    };
-    let mut parts = Vec::new();
-    parts.resize_with(threads - 1, Vec::new);
-    let busy = AtomicUsize::new(parts.len());
-    let mut done = match &*POOL {
-        Some(pool) => pool.in_place_scope(|scope| {
-            for part in &mut parts {
-                scope.spawn(|_| {
-                    *part = worker();
-                    busy.fetch_sub(1, Ordering::Release);
-                });
-            }
-            let done = worker();
-            // The others have at most one job left. To fall asleep and be woken can take longer than that.
-            let since = Instant::now();
-            while busy.load(Ordering::Acquire) > 0 && since.elapsed() < AWAKE {
-                std::thread::yield_now();
-            }
-            done
-        }),
-        // Threads that cannot start leave their work to this one.
-        None => worker(),
-    };
-    done.extend(parts.into_iter().flatten());
+        done.lock().unwrap_or_else(PoisonError::into_inner).extend(mine);
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(place, _)| *place);
     done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// `worker` on this thread and so many of the pool that there are `threads`.
+fn share(threads: usize, worker: &(dyn Fn() + Sync)) {
+    // Threads that cannot start leave their work to this one.
+    let Some(pool) = &*POOL else { return worker() };
+    let busy = AtomicUsize::new(threads - 1);
+    pool.in_place_scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(|_| {
+                worker();
+                busy.fetch_sub(1, Ordering::Release);
+            });
+        }
+        worker();
+        // The others have at most one job left. To fall asleep and be woken can take longer than that.
+        let since = Instant::now();
+        while busy.load(Ordering::Acquire) > 0 && since.elapsed() < AWAKE {
+            std::thread::yield_now();
+        }
+    });
+}
+
+/// The same on candle's threads. They wait for work awake, up to a millisecond after each operation, so that other threads would
+/// have to wait for a core.
+#[cfg(feature = "deep")]
+fn share_with_candle(threads: usize, worker: &(dyn Fn() + Sync)) {
+    let pool = candle_core::utils::barrier_pool();
+    let all = pool.n_workers();
+    pool.execute(|thread| {
+        // The last is this one.
+        if thread + 1 < threads || thread == all {
+            worker();
+        }
+    });
 }

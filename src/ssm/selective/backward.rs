@@ -9,7 +9,7 @@ use super::lanes::{Lane, Lanes, blocks, blocks_mut, leave};
 use super::parts::{Cut, Part};
 use super::tile::{Group, Moment, TILE, Tile, Times, kept};
 use super::{Gradients, Inputs, Shape};
-use crate::numerics::on_threads;
+use crate::numerics::on_candle_threads;
 
 /// Parts of the work, however many threads there are: sums over parts have one order then. Of few sequences, no narrower
 /// than so many channels: the lines that a processor fetches ahead would be another thread's.
@@ -62,7 +62,7 @@ pub(super) fn backward<T: Lane, const W: usize>(
     let views = split(&mut to.u)?.into_iter().zip(split(&mut to.delta)?).zip(z).zip(initial);
     let job = |(part, (((u, delta), z), initial))| Job { inputs: *inputs, dy, dlast, kept, part, u, delta, z, initial };
     let jobs = cut.parts().into_iter().zip(views).map(job).collect();
-    let all = on_threads(threads, jobs, run);
+    let all = on_candle_threads(threads, jobs, run);
     to.clear_sums();
     for sums in all {
         if !sums.good {

@@ -8,7 +8,7 @@ use super::lanes::{Lane, Lanes, blocks, blocks_mut, leave};
 use super::parts::{Cut, Part};
 use super::tile::{Group, Moment, TILE, Tile, kept};
 use super::{Inputs, Shape};
-use crate::numerics::on_threads;
+use crate::numerics::on_candle_threads;
 
 /// One part's share of a forward pass.
 pub(super) struct Job<'i, 'o, T: Lane> {
@@ -47,7 +47,7 @@ pub(super) fn forward<T: Lane, const W: usize>(
     let kept = cut.split_some(keep, kept::<W>(inputs.shape), 1, W)?;
     let jobs = cut.parts().into_iter().zip(y).zip(last).zip(kept);
     let jobs = jobs.map(|(((part, y), last), kept)| Job { inputs: *inputs, part, y, last, kept }).collect();
-    Some(on_threads(threads, jobs, run).into_iter().all(|good| good))
+    Some(on_candle_threads(threads, jobs, run).into_iter().all(|good| good))
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]

@@ -8,7 +8,7 @@ use super::inputs::{beyond, finite, fits};
 use super::tile::TILE;
 use super::{Gradients, Inputs, Outputs, Shape};
 use crate::Result;
-use crate::numerics::on_threads;
+use crate::numerics::on_candle_threads;
 
 /// The selective scan as its equations are written: every channel's recurrence, step by step.
 ///
@@ -114,7 +114,7 @@ pub(super) fn scan_into<E: Element>(
         _ => y.chunks_exact_mut(length * channels).collect(),
     };
     let jobs = y.into_iter().zip(last.chunks_exact_mut(channels * state)).enumerate().collect();
-    let good = on_threads(threads, jobs, |(i, (y, last)): (usize, (&mut [E::Real], &mut [E])), _: &mut ()| {
+    let good = on_candle_threads(threads, jobs, |(i, (y, last)): (usize, (&mut [E::Real], &mut [E])), _: &mut ()| {
         (0..channels).for_each(|d| start(inputs, i * channels + d, &mut last[d * state..][..state]));
         for (t, y) in y.chunks_exact_mut(channels).enumerate() {
             for (d, (y, h)) in y.iter_mut().zip(last.chunks_exact_mut(state)).enumerate() {
@@ -187,7 +187,7 @@ pub(super) fn backward_on_threads<E: Element>(
 ) -> Option<()> {
     inputs.check_values().ok()?;
     let jobs = (0..inputs.shape.batch).collect();
-    let parts = on_threads(threads, jobs, |batch: usize, _: &mut ()| sequence_back(inputs, dy, dlast, batch));
+    let parts = on_candle_threads(threads, jobs, |batch: usize, _: &mut ()| sequence_back(inputs, dy, dlast, batch));
     to.clear_sums();
     let Shape { length, channels, state, .. } = inputs.shape;
     for (i, part) in parts.into_iter().enumerate() {

@@ -30,7 +30,7 @@ use super::Config;
 use super::model::{check_windows, positions};
 use crate::nn::Loss;
 use crate::nn::slices::{Held, tensor};
-use crate::numerics::{on_threads, threads};
+use crate::numerics::{on_candle_threads, threads};
 use crate::random::{Philox, RandomState};
 use crate::{Error, Result, validate};
 
@@ -267,6 +267,6 @@ impl Fused {
             rooms.lock().unwrap_or_else(PoisonError::into_inner).rooms.push(room);
             done
         };
-        on_threads(self.threads, jobs, work).into_iter().collect()
+        on_candle_threads(self.threads, jobs, work).into_iter().collect()
     }
 }
