@@ -202,11 +202,8 @@ macro_rules! lane {
                     i += 1;
                 }
                 // In this order NaN stays NaN.
-                if shifted < SHIFT + $least {
-                    0.0
-                } else {
-                    $real::from_bits(power.to_bits().wrapping_add(shifted.to_bits() << $mantissa))
-                }
+                let scaled = power.to_bits().wrapping_add(shifted.to_bits() << $mantissa);
+                $real::from_bits(if shifted < SHIFT + $least { 0 } else { scaled })
             }
 
             #[inline(always)]
