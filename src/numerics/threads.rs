@@ -16,7 +16,7 @@ const AWAKE: Duration = Duration::from_micros(100);
 /// they cannot start.
 static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| ThreadPoolBuilder::new().build().ok());
 
-/// As many threads as the machine has cores, or as the environment variable `RAYON_NUM_THREADS` says.
+/// As many threads as candle has: as the machine has cores, or as the environment variable `RAYON_NUM_THREADS` says.
 #[cfg(feature = "deep")]
 pub(crate) fn threads() -> usize {
     candle_core::utils::barrier_pool().n_workers() + 1
