@@ -584,15 +584,17 @@ fn flow<E: Element>(example: &Example<E>, want: &Outputs<E>, flat: fn(&[E]) -> V
     assert_near("last", &flat(&step.states(&now)), &flat(&want.last), tolerance);
 }
 
-/// Planted: the state of the first sequence for all.
+/// Planted: the state of the first sequence for all; a block of zeros before channels that do not fill one.
 #[test]
 fn steps_are_the_scan() {
     for (i, [batch, length, channels, state]) in SHAPES.into_iter().enumerate().take(10) {
-        let real = example(shape(batch, length.min(40), channels, state), i as u32, 20 + i as u32);
-        flow(&real, &selective_scan_seq(&real.inputs()).unwrap(), |h| h.to_vec(), 1e-13);
-        flow(&real.single(), &selective_scan_seq(&real.single().inputs()).unwrap(), double, 3e-6);
-        let pairs = complex(real, 1);
-        flow(&pairs, &selective_scan_seq(&pairs.inputs()).unwrap(), flat, 1e-13);
+        for parts in [i as u32, 15 - i as u32] {
+            let real = example(shape(batch, length.min(40), channels, state), parts, 20 + i as u32);
+            flow(&real, &selective_scan_seq(&real.inputs()).unwrap(), |h| h.to_vec(), 1e-13);
+            flow(&real.single(), &selective_scan_seq(&real.single().inputs()).unwrap(), double, 3e-6);
+            let pairs = complex(real, 1);
+            flow(&pairs, &selective_scan_seq(&pairs.inputs()).unwrap(), flat, 1e-13);
+        }
     }
 }
 
@@ -616,7 +618,7 @@ fn a_step_refuses_what_a_scan_does() {
 
 /// Every place where a value may be no number, in every form.
 ///
-/// Planted: no look at Δ itself.
+/// Planted: no look at Δ itself; none at the states where there is no time.
 #[test]
 fn values_that_are_no_numbers_are_refused() {
     let good = example(shape(1, 40, 20, 2), 15, 9);
@@ -658,6 +660,8 @@ fn values_that_are_no_numbers_are_refused() {
         let message = message(result);
         assert!(message.contains("`delta` is -0.001 at [0, 1, 5]") && message.contains("softplus(true)"), "{message}");
     }
+    let none = Inputs::new(shape(1, 0, 1, 1), &[], &[], &[-1.0], &[], &[]).unwrap().initial(&[f64::NAN]).unwrap();
+    assert!(message(selective_scan(&none, 1)).contains("`initial` holds NaN"));
     assert!(message(selective_scan(&good.inputs(), 0)).contains("`threads`"));
     assert!(message(selective_scan_backward(&good.inputs(), &dy[1..], None, 1)).contains("`dy`"));
     assert!(message(selective_scan_backward(&good.inputs(), &dy, Some(&[1.0]), 1)).contains("`dlast`"));

@@ -199,8 +199,6 @@ fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>, roo
     room.fit(&group);
     let [_, all_blocks, each] = kept::<W>(job.inputs.shape);
     let mut trouble = Lanes::ZERO;
-    // Of one time, nothing else would show it.
-    group.a.iter().for_each(|&a| trouble.watch::<FUSED>(a));
     for (i, batch) in job.part.batch.clone().enumerate() {
         group.start(batch, &mut room.start);
         let mine = (batch * all_blocks + group.channels.start / W) * each;

@@ -79,8 +79,6 @@ fn part<T: Lane, const W: usize, const FUSED: bool>(mut job: Job<'_, '_, T>, roo
     group.fit(tile);
     h.resize(group.blocks() * n, Lanes::ZERO);
     let mut trouble = Lanes::ZERO;
-    // Of one time, nothing else would show it.
-    group.a.iter().for_each(|&a| trouble.watch::<FUSED>(a));
     for (i, (batch, mut y)) in job.part.batch.clone().zip(job.y.outer_iter_mut()).enumerate() {
         let mut kept = job.kept.as_mut().map(|kept| kept.index_axis_mut(Axis(0), i));
         group.start(batch, h);
