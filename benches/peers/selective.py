@@ -122,23 +122,19 @@ def workload(name, peer, target, make, tolerance=2e-5, threads=THREADS):
 def of_shape(name, forward_target, train_target, candle_target):
     shape = SHAPES[name]
 
-    def kept(make):
-        remember(True)
-        return make(loop, shape)
-
-    def fresh(make, scan=loop):
-        remember(False)
+    def made(make, scan=loop, kept=False):
+        remember(kept)
         return make(scan, shape)
 
     return [
-        workload(f"forward_{name}", "torch, loop", forward_target, lambda: fresh(forward)),
-        workload(f"forward_{name}", "torch, loop, memory kept", 1, lambda: kept(forward)),
-        workload(f"forward_{name}", "torch, doubling", 1, lambda: fresh(forward, doubling)),
+        workload(f"forward_{name}", "torch, loop", forward_target, lambda: made(forward)),
+        workload(f"forward_{name}", "torch, loop, memory kept", 1, lambda: made(forward, kept=True)),
+        workload(f"forward_{name}", "torch, doubling", 1, lambda: made(forward, doubling)),
         # Gradients by A, B and C are sums of thousands of f32 that partly cancel, on both sides.
-        workload(f"train_{name}", "torch, loop", train_target, lambda: fresh(train), tolerance=5e-4),
-        workload(f"train_{name}", "torch, loop, memory kept", 1, lambda: kept(train), tolerance=5e-4),
+        workload(f"train_{name}", "torch, loop", train_target, lambda: made(train), tolerance=5e-4),
+        workload(f"train_{name}", "torch, loop, memory kept", 1, lambda: made(train, kept=True), tolerance=5e-4),
         # Ours as an operation of candle's graph.
-        workload(f"candle_{name}", "torch, loop", candle_target, lambda: fresh(train), tolerance=5e-4),
+        workload(f"candle_{name}", "torch, loop", candle_target, lambda: made(train), tolerance=5e-4),
     ]
 
 
