@@ -2,12 +2,9 @@
 
 torch's tensors are (batch, channels, length), as in the reference.
 
-A loop's time is up to half page faults: every tensor above 32 MiB is memory fresh from the system in a process as it begins, and
-memory used before if enough of it happens to be left. "torch, loop" is the former, what a user has; "torch, loop, memory kept"
-never returns memory, as our side is set up.
+A loop's time is up to half page faults: every tensor above 32 MiB is memory fresh from the system. "torch, loop" is so, as a user has it;
+"torch, loop, memory kept" has the C library keep its memory, as on our side.
 """
-
-import ctypes
 
 import numpy as np
 import torch
@@ -106,35 +103,25 @@ def step():
     return run
 
 
-def remember(kept):
-    """glibc's settings for large blocks, as at a process's start after its first frees, or such that memory is kept."""
-    trim_threshold, mmap_threshold, mmap_max = -1, -3, -4
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda *_: 1)
-    mallopt(mmap_threshold, 1 << 25)
-    mallopt(mmap_max, 0 if kept else 1 << 16)
-    mallopt(trim_threshold, (1 << 31) - 1 if kept else 1 << 26)
+KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
 
 
-def workload(name, peer, target, make, tolerance=2e-5, threads=THREADS):
-    return Workload(name, peer, torch.__version__, target, tolerance, make, threads)
+def workload(name, peer, target, make, tolerance=2e-5, threads=THREADS, environment={}):
+    return Workload(name, peer, torch.__version__, target, tolerance, make, threads, environment)
 
 
 def of_shape(name, forward_target, train_target, candle_target):
     shape = SHAPES[name]
-
-    def made(make, scan=loop, kept=False):
-        remember(kept)
-        return make(scan, shape)
-
+    # Gradients by A, B and C are sums of thousands of f32 that partly cancel, on both sides.
+    training = dict(make=lambda: train(loop, shape), tolerance=5e-4)
     return [
-        workload(f"forward_{name}", "torch, loop", forward_target, lambda: made(forward)),
-        workload(f"forward_{name}", "torch, loop, memory kept", 1, lambda: made(forward, kept=True)),
-        workload(f"forward_{name}", "torch, doubling", 1, lambda: made(forward, doubling)),
-        # Gradients by A, B and C are sums of thousands of f32 that partly cancel, on both sides.
-        workload(f"train_{name}", "torch, loop", train_target, lambda: made(train), tolerance=5e-4),
-        workload(f"train_{name}", "torch, loop, memory kept", 1, lambda: made(train, kept=True), tolerance=5e-4),
+        workload(f"forward_{name}", "torch, loop", forward_target, lambda: forward(loop, shape)),
+        workload(f"forward_{name}", "torch, loop, memory kept", 1, lambda: forward(loop, shape), environment=KEPT),
+        workload(f"forward_{name}", "torch, doubling", 1, lambda: forward(doubling, shape)),
+        workload(f"train_{name}", "torch, loop", train_target, **training),
+        workload(f"train_{name}", "torch, loop, memory kept", 1, **training, environment=KEPT),
         # Ours as an operation of candle's graph.
-        workload(f"candle_{name}", "torch, loop", candle_target, lambda: made(train), tolerance=5e-4),
+        workload(f"candle_{name}", "torch, loop", candle_target, **training),
     ]
 
 

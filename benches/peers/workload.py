@@ -1,6 +1,6 @@
 """What a topic's WORKLOADS list holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable
 
 
@@ -13,3 +13,4 @@ class Workload:
     tolerance: float  # the largest difference between the two results
     make: Callable[[], Callable[[], list]]  # prepares the data and returns the timed part, which returns the result
     threads: int = 1  # of each side
+    environment: dict[str, str] = field(default_factory=dict)  # of the peer's process, where it is not as anyone's
