@@ -111,7 +111,8 @@ fn it_trains_tests_and_writes_what_came_out() {
 fn ctrl_c_saves_and_the_same_command_goes_on() {
     let folder = Folder::new("stopped");
     // Three quarters of the epoch, some two seconds on one thread, are left for the signal to arrive in.
-    let slow = "--seq_len 24 --pred_len 4 --d_model 128 --d_ff 256 --e_layers 8 --reduction 1 --batch_size 1 --threads 1";
+    let slow =
+        "--seq_len 24 --pred_len 4 --d_model 128 --d_ff 256 --e_layers 8 --reduction 1 --batch_size 1 --threads 1";
     let line = format!("{NOTES} {slow} --train_epochs 1 --figures 0");
     let mut child = folder.command(&line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
