@@ -151,7 +151,8 @@ fn what_is_wrong_ends_with_1_and_says_what_to_do() {
     folder.fails("compare", "train a model first");
     folder.fails("compare --csv table.csv", "is not a table of results");
     folder.fails("fetch ETTh9", "ETTh1, ETTh2, ETTm1");
-    folder.fails("fetch traffic", "cannot be fetched");
+    std::fs::copy(folder.0.join("table.csv"), folder.0.join("traffic.csv")).unwrap();
+    folder.fails("fetch traffic", "is not the published file");
     // One column alone: the preset's gate has nothing to look at, and is left out.
     folder.succeeds(&format!("--data table.csv {} --features S --train_epochs 1", SMALL.replace("--reduction 1", "")));
     assert!(folder.succeeds("--help").contains("Training:"));

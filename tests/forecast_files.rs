@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use mlnotes::data::{Reference, Standardizer};
-use mlnotes::forecast::data::{Clock, DataSet, Located, Splits, Step, Table, download, fetch, read_csv};
+use mlnotes::forecast::data::{Clock, Located, Splits, Step, Table, download, read_csv};
 use ndarray::{Array2, array, s};
 use sha2::{Digest, Sha256};
 
@@ -176,7 +176,8 @@ fn etth1_is_the_published_one() {
 }
 
 /// The address of a server that answers one request and is gone.
-fn serve(status: &'static str, announced: Option<usize>, body: Vec<u8>) -> String {
+fn serve(status: &str, announced: Option<usize>, body: Vec<u8>) -> String {
+    let status = status.to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/ETT-small/ETTh1.csv", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -221,11 +222,14 @@ fn a_download_arrives_whole_and_once() {
     let error = message(download(&address, &path, Some(&whole), &mut |_, _| {}));
     assert!(error.contains("move it away") && error.contains(&whole) && error.contains(&sum(b"mine")), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+    // One address may lead to another.
+    let moved = format!("302 Found\r\nLocation: {}", serve("200 OK", None, vec![1]));
+    let other = folder.path().join("other.csv");
+    download(&serve(&moved, None, Vec::new()), &other, None, &mut |_, _| {}).unwrap();
+    assert_eq!(std::fs::read(&other).unwrap(), [1]);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let other = folder.path().join("other.csv");
-        download(&serve("200 OK", None, vec![1]), &other, None, &mut |_, _| {}).unwrap();
         let plain = folder.path().join("plain");
         std::fs::write(&plain, "").unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
@@ -264,12 +268,6 @@ fn a_download_that_fails_leaves_nothing() {
     assert!(error.contains("cannot be written"), "{error}");
     let error = message(download("http://127.0.0.1:9/", folder.path(), None, &mut |_, _| {}));
     assert!(error.contains("cannot be read"), "{error}");
-}
-
-#[test]
-fn a_set_without_an_address_names_the_page() {
-    let error = message(fetch(DataSet::named("traffic").unwrap(), &mut |_, _| {}));
-    assert!(error.contains("traffic.csv: cannot be fetched") && error.contains("https://"), "{error}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{DataSet, Offer, folders};
+use super::{DataSet, folders};
 use crate::{Error, Result};
 
 /// A file that is here now.
@@ -41,13 +41,10 @@ impl fmt::Display for Fetched {
 /// `progress` hears of every piece: the bytes so far, and how many they will be where the server says so.
 ///
 /// # Errors
-/// A set without an address, with the page that has it; as [`folders`] and [`download`].
+/// As [`folders`] and [`download`].
 pub fn fetch(set: &DataSet, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<Fetched> {
     let path = folders()?.swap_remove(0).join(set.file);
-    match set.offer {
-        Offer::Direct { address, sha256 } => download(address, &path, sha256, progress),
-        Offer::Page(_) => Err(Error::file(path, format!("cannot be fetched: {}", set.remedy()))),
-    }
+    download(set.address, &path, Some(set.sha256), progress)
 }
 
 /// Brings what is at `address` to `path`, if it is not there yet. Its bytes are summed while they come and written beside

@@ -77,9 +77,9 @@ impl Located {
         let elsewhere: String =
             folders[1..].iter().map(|folder| format!(", nor is it in {}", folder.display())).collect();
         let reason = format!(
-            "the file of {} is not there{elsewhere}: {}; or set MLNOTES_DATA to the folder that has it",
-            set.name,
-            set.remedy()
+            "the file of {name} is not there{elsewhere}: `cargo forecast fetch {name}` downloads it; or set MLNOTES_DATA to \
+             the folder that has it",
+            name = set.name
         );
         Err(Error::file(first.join(set.file), reason))
     }

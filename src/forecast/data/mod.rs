@@ -25,7 +25,7 @@ pub use fetch::{Fetched, download, fetch};
 pub use locate::{Located, folders};
 #[cfg(feature = "frames")]
 pub use read::read_csv;
-pub use registry::{DataSet, Offer};
+pub use registry::DataSet;
 pub use splits::{Borders, Rule, Splits};
 pub use table::{Clock, Step, Table};
 pub use windows::Windows;

@@ -29,93 +29,120 @@ pub struct DataSet {
     pub clock: Clock,
     /// How papers cut it.
     pub rule: Rule,
-    /// Where it is offered.
-    pub offer: Offer,
+    /// Where its file is offered.
+    pub address: &'static str,
+    /// The SHA-256 of the file's bytes in hexadecimal digits.
+    pub sha256: &'static str,
 }
 
-/// Where a file is offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Offer {
-    /// At an address of its own.
-    Direct {
-        /// The address.
-        address: &'static str,
-        /// The SHA-256 of its bytes in hexadecimal digits, where it is known.
-        sha256: Option<&'static str>,
-    },
-    /// Behind links on this page, which a person has to follow.
-    Page(&'static str),
+const fn ett(name: &'static str, file: &'static str, per_hour: usize, at: [&'static str; 2]) -> DataSet {
+    let (rows, rule, [address, sha256]) = (17_420 * per_hour, Rule::Months { per_hour }, at);
+    DataSet { name, file, folder: "ETT-small", rows, channels: 7, clock: Clock::Even, rule, address, sha256 }
 }
 
-const fn ett(
+const fn other(
     name: &'static str,
     file: &'static str,
-    rows: usize,
-    per_hour: usize,
-    address: &'static str,
-    sha256: Option<&'static str>,
+    [rows, channels]: [usize; 2],
+    clock: Clock,
+    [address, sha256]: [&'static str; 2],
 ) -> DataSet {
-    let (rule, offer) = (Rule::Months { per_hour }, Offer::Direct { address, sha256 });
-    DataSet { name, file, folder: "ETT-small", rows, channels: 7, clock: Clock::Even, rule, offer }
-}
-
-const fn other(name: &'static str, file: &'static str, rows: usize, channels: usize, clock: Clock) -> DataSet {
-    let offer = Offer::Page("https://github.com/thuml/Autoformer");
-    DataSet { name, file, folder: name, rows, channels, clock, rule: Rule::PUBLISHED, offer }
+    DataSet { name, file, folder: name, rows, channels, clock, rule: Rule::PUBLISHED, address, sha256 }
 }
 
 impl DataSet {
     /// Those that are known by name.
     ///
-    /// | name | every | rows | V | cut |
-    /// | --- | --- | --- | --- | --- |
-    /// | ETTh1, ETTh2 | hour | 17 420 | 7 | 12, 4 and 4 months |
-    /// | ETTm1, ETTm2 | 15 min | 69 680 | 7 | 12, 4 and 4 months |
-    /// | weather | 10 min, with gaps and a date twice | 52 696 | 21 | 70, 10 and 20 % |
-    /// | electricity (ECL) | hour | 26 304 | 321 | 70, 10 and 20 % |
-    /// | traffic | hour | 17 544 | 862 | 70, 10 and 20 % |
-    /// | exchange_rate | day | 7 588 | 8 | 70, 10 and 20 % |
+    /// | name | every | rows | V | MB | cut |
+    /// | --- | --- | --- | --- | --- | --- |
+    /// | ETTh1, ETTh2 | hour | 17 420 | 7 | 3 | 12, 4 and 4 months |
+    /// | ETTm1, ETTm2 | 15 min | 69 680 | 7 | 10 | 12, 4 and 4 months |
+    /// | weather | 10 min, with gaps and a date twice | 52 696 | 21 | 7 | 70, 10 and 20 % |
+    /// | electricity (ECL) | hour | 26 304 | 321 | 96 | 70, 10 and 20 % |
+    /// | traffic | hour | 17 544 | 862 | 136 | 70, 10 and 20 % |
+    /// | exchange_rate | day | 7 588 | 8 | 1 | 70, 10 and 20 % |
     ///
     /// # Source
     /// Zhou and others, *Informer* (2021) for the ETT sets; the others in the form that Wu and others, *Autoformer* (2021),
-    /// gave them. Issue 173 of Autoformer's repository reports the date that weather has twice.
+    /// gave them, at the address where that paper's group keeps them. Issue 173 of Autoformer's repository reports the date
+    /// that weather has twice.
     pub const ALL: [Self; 8] = [
         ett(
             "ETTh1",
             "ETTh1.csv",
-            17_420,
             1,
-            "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv",
-            Some("f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"),
+            [
+                "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv",
+                "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066",
+            ],
         ),
         ett(
             "ETTh2",
             "ETTh2.csv",
-            17_420,
             1,
-            "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh2.csv",
-            Some("a3dc2c597b9218c7ce1cd55eb77b283fd459a1d09d753063f944967dd6b9218b"),
+            [
+                "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh2.csv",
+                "a3dc2c597b9218c7ce1cd55eb77b283fd459a1d09d753063f944967dd6b9218b",
+            ],
         ),
         ett(
             "ETTm1",
             "ETTm1.csv",
-            69_680,
             4,
-            "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTm1.csv",
-            None,
+            [
+                "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTm1.csv",
+                "6ce1759b1a18e3328421d5d75fadcb316c449fcd7cec32820c8dafda71986c9e",
+            ],
         ),
         ett(
             "ETTm2",
             "ETTm2.csv",
-            69_680,
             4,
-            "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTm2.csv",
-            None,
+            [
+                "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTm2.csv",
+                "db973ca252c6410a30d0469b13d696cf919648d0f3fd588c60f03fdbdbadd1fd",
+            ],
         ),
-        other("weather", "weather.csv", 52_696, 21, Clock::Uneven),
-        other("electricity", "electricity.csv", 26_304, 321, Clock::Even),
-        other("traffic", "traffic.csv", 17_544, 862, Clock::Even),
-        other("exchange_rate", "exchange_rate.csv", 7_588, 8, Clock::Even),
+        other(
+            "weather",
+            "weather.csv",
+            [52_696, 21],
+            Clock::Uneven,
+            [
+                "https://huggingface.co/datasets/thuml/Time-Series-Library/resolve/main/weather/weather.csv",
+                "34ee981d07313e51da2a50bb600072c8ae4a69cb4b0651f4cb93a069d7a2ba63",
+            ],
+        ),
+        other(
+            "electricity",
+            "electricity.csv",
+            [26_304, 321],
+            Clock::Even,
+            [
+                "https://huggingface.co/datasets/thuml/Time-Series-Library/resolve/main/electricity/electricity.csv",
+                "7e45845d54c5219bad0ae6bc1b5316cf8ff9cead5d33fa998a5a51c2e4a497ad",
+            ],
+        ),
+        other(
+            "traffic",
+            "traffic.csv",
+            [17_544, 862],
+            Clock::Even,
+            [
+                "https://huggingface.co/datasets/thuml/Time-Series-Library/resolve/main/traffic/traffic.csv",
+                "cb06463d56fa17d87f47027cd9389ceae82a69eddee51cdb61480e120dab0b16",
+            ],
+        ),
+        other(
+            "exchange_rate",
+            "exchange_rate.csv",
+            [7_588, 8],
+            Clock::Even,
+            [
+                "https://huggingface.co/datasets/thuml/Time-Series-Library/resolve/main/exchange_rate/exchange_rate.csv",
+                "48b4d9d3d508f5104162e85b9a6042e3557fde11aa9f2944eba8c0d0efc89842",
+            ],
+        ),
     ];
 
     /// The set of this name, in capitals or not.
@@ -130,15 +157,5 @@ impl DataSet {
             let names = ALL.iter().map(|set| set.name).collect::<Vec<_>>().join(", ");
             Error::domain("data", format!("`{name}`"), format!("one of {names}, or the path of a CSV file"))
         })
-    }
-
-    /// What there is to do for a person who lacks the file.
-    pub(super) fn remedy(&self) -> String {
-        match self.offer {
-            Offer::Direct { .. } => format!("`cargo forecast fetch {}` downloads it", self.name),
-            Offer::Page(page) => {
-                format!("it has no address of its own: download it by the links on {page} and put it there")
-            }
-        }
     }
 }
