@@ -1,7 +1,7 @@
 //! Where do sessions compile? Each needs a folder of its own, kept warm between sessions.
 //!
-//! A slot is a folder with a compiled library in it and a lock beside it. A session takes the first free one; a new
-//! one starts as a copy of a warm one, so that the library's dependencies are compiled once.
+//! A slot is a folder with a compiled library in it and a lock beside it. A session takes the first free one; one
+//! in which less is compiled than in another starts as its copy, so that the library's dependencies are compiled once.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -86,16 +86,29 @@ impl Slot {
     }
 
     fn prepare(&self, home: &Path, cargo_lock: Option<&Path>) -> io::Result<()> {
-        let target = self.path.join("target");
-        if !target.exists()
-            && let Some(warm) = warm_slot(home)
-        {
-            copy_tree(&warm.join("target"), &target)?;
-        }
         fs::create_dir_all(&self.path)?;
-        if let Some(lock) = cargo_lock.filter(|lock| lock.exists()) {
-            fs::copy(lock, self.path.join(PINNED))?;
+        let [target, mark, pinned] = ["target", WARM, PINNED].map(|name| self.path.join(name));
+        // To copy a library takes seconds, to compile it minutes.
+        if let Some(warm) = warm_slot(home, cargo_lock)
+            && (!target.exists() || rank(&warm, cargo_lock) > rank(&self.path, cargo_lock))
+        {
+            // Until the copy is whole, nobody must start from it.
+            fs::write(&mark, "")?;
+            if target.exists() {
+                fs::remove_dir_all(&target)?;
+            }
+            copy_tree(&warm.join("target"), &target)?;
+            if warm.join(PINNED).exists() {
+                fs::copy(warm.join(PINNED), &pinned)?;
+            }
+            fs::copy(warm.join(WARM), &mark)?;
         }
+        let Some(lock) = cargo_lock.filter(|lock| lock.exists()) else { return Ok(()) };
+        if !is_current(&self.path, cargo_lock) {
+            // What it was compiled for, it was with other versions.
+            fs::write(&mark, "")?;
+        }
+        fs::copy(lock, &pinned)?;
         Ok(())
     }
 
@@ -160,19 +173,32 @@ pub fn pin_versions() {
     }
 }
 
-/// Whether the library has been compiled here for cells, in one slot for all of these `:dep` lines.
-pub fn is_warm(home: &Path, dependencies: &BTreeSet<String>) -> bool {
-    warm_slot(home).is_some_and(|slot| {
+/// Whether the library has been compiled here for cells with the versions of `cargo_lock`, in one slot for all of these
+/// `:dep` lines.
+pub fn is_warm(home: &Path, cargo_lock: Option<&Path>, dependencies: &BTreeSet<String>) -> bool {
+    warm_slot(home, cargo_lock).is_some_and(|slot| {
         let known = known(&slot);
-        dependencies.iter().flat_map(|lines| lines.lines()).all(|line| known.contains(line))
+        is_current(&slot, cargo_lock)
+            && dependencies.iter().flat_map(|lines| lines.lines()).all(|line| known.contains(line))
     })
 }
 
-/// The slot in which the library has been compiled, for the most ways to ask for it.
-fn warm_slot(home: &Path) -> Option<PathBuf> {
+/// The slot that is worth most to start from, of those in which the library has been compiled.
+fn warm_slot(home: &Path, cargo_lock: Option<&Path>) -> Option<PathBuf> {
     let slots = fs::read_dir(home).ok()?.flatten().map(|entry| entry.path());
-    let warm = slots.filter(|slot| slot.join(WARM).exists());
-    warm.min_by_key(|slot| (std::cmp::Reverse(known(slot).len()), slot.clone()))
+    let warm = slots.filter(|slot| !known(slot).is_empty());
+    warm.min_by_key(|slot| (std::cmp::Reverse(rank(slot, cargo_lock)), slot.clone()))
+}
+
+/// What a slot is worth: one with these versions more than another, then one that was compiled in more ways.
+fn rank(slot: &Path, cargo_lock: Option<&Path>) -> (bool, usize) {
+    (is_current(slot, cargo_lock), known(slot).len())
+}
+
+/// Whether a slot has the versions of `cargo_lock`, where there is one.
+fn is_current(slot: &Path, cargo_lock: Option<&Path>) -> bool {
+    let lock = cargo_lock.and_then(|lock| fs::read(lock).ok());
+    lock.is_none_or(|lock| fs::read(slot.join(PINNED)).is_ok_and(|pinned| pinned == lock))
 }
 
 /// The `:dep` lines that a slot is marked with.
@@ -210,6 +236,10 @@ fn write_if_changed(path: &Path, text: &str) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn set(lines: &[&str]) -> BTreeSet<String> {
+        lines.iter().map(|line| (*line).to_owned()).collect()
+    }
+
     #[test]
     fn the_slot_that_knows_most_is_the_one_to_copy() {
         let home = tempfile::tempdir().unwrap();
@@ -218,14 +248,56 @@ mod tests {
             fs::create_dir_all(&slot.path).unwrap();
             slot
         };
-        let set = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<BTreeSet<_>>();
-        assert!(!is_warm(home.path(), &set(&[])));
+        let is_warm = |lines: &[&str]| is_warm(home.path(), None, &set(lines));
+        assert!(!is_warm(&[]));
         slot("slot-0").mark_warm("a");
-        assert!(is_warm(home.path(), &set(&["a"])) && is_warm(home.path(), &set(&[])));
-        assert!(!is_warm(home.path(), &set(&["a", "a\nb"])));
+        assert!(is_warm(&["a"]) && is_warm(&[]));
+        assert!(!is_warm(&["a", "a\nb"]));
         slot("slot-1").mark_warm("a");
         slot("slot-1").mark_warm("a\nb");
-        assert!(is_warm(home.path(), &set(&["a", "a\nb"])));
-        assert_eq!(warm_slot(home.path()), Some(home.path().join("slot-1")));
+        assert!(is_warm(&["a", "a\nb"]));
+        assert_eq!(warm_slot(home.path(), None), Some(home.path().join("slot-1")));
+    }
+
+    #[test]
+    fn what_was_compiled_with_other_versions_is_not_warm() {
+        let home = tempfile::tempdir().unwrap();
+        let lock = home.path().join("Cargo.lock");
+        let versions = |text: &str| fs::write(&lock, text).unwrap();
+        // A session that compiles a crate, or has done so before.
+        let compile = |slot: &Slot, text: &str| {
+            fs::create_dir_all(slot.path.join("target")).unwrap();
+            fs::write(slot.path.join("target/crate"), text).unwrap();
+            slot.mark_warm("a");
+        };
+        let compiled = |slot: &Slot| fs::read_to_string(slot.path.join("target/crate")).unwrap();
+        let take = || Slot::take(home.path(), Some(&lock)).unwrap();
+        let is_warm = || is_warm(home.path(), Some(&lock), &set(&["a"]));
+        versions("1");
+        let (zero, one) = (take(), take());
+        compile(&zero, "1");
+        compile(&one, "1, and more");
+        one.mark_warm("b");
+        drop((zero, one));
+        assert!(is_warm());
+        // The first has less to offer than the second, until it is a copy.
+        assert_eq!(compiled(&take()), "1, and more");
+        compile(&take(), "again");
+        assert_eq!(compiled(&take()), "again");
+        versions("2");
+        assert!(!is_warm());
+        let zero = take();
+        // Most of what is there may still do.
+        assert_eq!(compiled(&zero), "again");
+        assert!(!is_warm());
+        compile(&zero, "2");
+        assert!(is_warm());
+        // What is older is not worth keeping, and what is new starts from the newest.
+        let (one, two) = (take(), take());
+        assert_eq!((compiled(&one), compiled(&two)), ("2".to_owned(), "2".to_owned()));
+        versions("3");
+        drop((zero, one, two));
+        drop((take(), take(), take()));
+        assert!(!is_warm());
     }
 }

@@ -211,7 +211,7 @@ fn remedy(error: &io::Error) -> &'static str {
 /// Compiles the library where kernels will find it compiled.
 fn warm(project: &Project) -> Result<(), String> {
     let dependencies = project.dependencies(&project.all()?)?;
-    if slot::is_warm(&slot::home(), &dependencies) {
+    if slot::is_warm(&slot::home(), Some(&project.cargo_lock()), &dependencies) {
         return Ok(());
     }
     println!("compiling the library for its cells, once (some minutes) ...");
@@ -271,7 +271,8 @@ pub fn status(prefix: Option<&Path>) -> Result<bool, String> {
     if let Some(spec) = places.read() {
         let value = |name: &str| spec.env.get(name).cloned().unwrap_or_default();
         let home = value(slot::HOME);
-        let state = if slot::is_warm(Path::new(&home), &BTreeSet::new()) {
+        let lock = Path::new(&value(CRATE)).join("Cargo.lock");
+        let state = if slot::is_warm(Path::new(&home), Some(&lock), &BTreeSet::new()) {
             "compiled"
         } else {
             "not compiled yet: the first start will"

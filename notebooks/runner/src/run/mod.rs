@@ -79,7 +79,7 @@ pub fn run(project: &Project, options: &Options) -> Result<bool, String> {
 /// Compiles the library for cells once, as these notebooks ask for it, before several of them would each do it.
 fn prepare(project: &Project, paths: &[PathBuf], options: &Options, progress: &Progress) -> Result<(), String> {
     let dependencies = project.dependencies(paths)?;
-    if slot::is_warm(&slot::home(), &dependencies) {
+    if slot::is_warm(&slot::home(), Some(&project.cargo_lock()), &dependencies) {
         return Ok(());
     }
     let _wait = progress.wait("compiling the library for the notebooks (once)");
