@@ -112,7 +112,7 @@ impl Slot {
         Ok(())
     }
 
-    /// Records that the library has been compiled here for these `:dep` lines, so that new slots may start as copies.
+    /// Records that the library has been compiled here for these `:dep` lines, so that others may start as its copies.
     pub fn mark_warm(&self, dependencies: &str) {
         let mut known = known(&self.path);
         known.extend(dependencies.lines().map(str::to_owned));
