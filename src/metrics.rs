@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ndarray::{Array2, ArrayRef1};
+use ndarray::{Array2, ArrayRef, ArrayRef1, Dimension};
 
 use crate::{Error, Result, validate};
 
@@ -49,6 +49,58 @@ pub fn confusion_matrix(truth: &ArrayRef1<usize>, predicted: &ArrayRef1<usize>) 
         counts[[truth, answer]] += 1;
     }
     Ok(counts)
+}
+
+/// The mean squared error Σ (y − ŷ)² / n, in the square of the data's unit; arrays of any shape, but the same.
+///
+/// # Errors
+/// [`Error::Empty`] without numbers, [`Error::Shape`] when the shapes differ, [`Error::NonFinite`].
+///
+/// ```
+/// use mlnotes::metrics::{mae, mse, rmse};
+/// use ndarray::array;
+///
+/// let (truth, forecast) = (array![1.0, 2.0, 3.0], array![1.0, 4.0, 2.0]);
+/// assert_eq!(mse(&truth, &forecast)?, 5.0 / 3.0);
+/// assert_eq!(rmse(&truth, &forecast)?, (5.0f64 / 3.0).sqrt());
+/// assert_eq!(mae(&truth, &forecast)?, 1.0);
+/// # Ok::<(), mlnotes::Error>(())
+/// ```
+pub fn mse<D: Dimension>(truth: &ArrayRef<f64, D>, predicted: &ArrayRef<f64, D>) -> Result<f64> {
+    mean_of(truth, predicted, |difference| difference * difference)
+}
+
+/// The root of the [mean squared error](mse), in the data's unit; never below the [mean absolute error](mae).
+///
+/// # Errors
+/// As [`mse`].
+pub fn rmse<D: Dimension>(truth: &ArrayRef<f64, D>, predicted: &ArrayRef<f64, D>) -> Result<f64> {
+    mse(truth, predicted).map(f64::sqrt)
+}
+
+/// The mean absolute error Σ |y − ŷ| / n, in the data's unit.
+///
+/// # Errors
+/// As [`mse`].
+pub fn mae<D: Dimension>(truth: &ArrayRef<f64, D>, predicted: &ArrayRef<f64, D>) -> Result<f64> {
+    mean_of(truth, predicted, f64::abs)
+}
+
+fn mean_of<D: Dimension>(
+    truth: &ArrayRef<f64, D>,
+    predicted: &ArrayRef<f64, D>,
+    of: impl Fn(f64) -> f64,
+) -> Result<f64> {
+    if truth.is_empty() {
+        return Err(Error::Empty { arg: "truth", remedy: "give at least one number" });
+    }
+    if truth.shape() != predicted.shape() {
+        return Err(Error::shape("predicted", format!("{:?}, that of the truth,", truth.shape()), predicted.shape()));
+    }
+    validate::finite("truth", truth)?;
+    validate::finite("predicted", predicted)?;
+    let sum: f64 = truth.iter().zip(predicted).map(|(truth, predicted)| of(truth - predicted)).sum();
+    Ok(sum / truth.len() as f64)
 }
 
 /// Akaike's criterion 2 k − 2 log L for k free parameters; less is better. The models must be fitted to the same data.

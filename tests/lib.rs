@@ -47,6 +47,7 @@ mod s4;
 mod scan;
 mod selective;
 mod separable;
+mod series;
 mod variational;
 
 use mlnotes::check::{Tolerance, close};

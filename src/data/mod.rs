@@ -7,6 +7,7 @@
 //! | [`nile`](fn@nile) | 100 years of a river's flow, embedded |
 //! | [`train_test_split`] | splits at random, row for row as scikit-learn does |
 //! | [`Standardizer`] | mean 0 and standard deviation 1, by the training rows alone |
+//! | [`series`] | readings in time: samples, rolling-origin validation, gaps and spikes |
 //! | [`Reference`] | reads the expected values in `data/reference` |
 
 mod classic;
@@ -15,6 +16,7 @@ mod iris;
 mod nile;
 mod reference;
 mod scale;
+pub mod series;
 mod split;
 
 use ndarray::{Array1, Array2};
