@@ -33,7 +33,8 @@
 //! | [`bayes`] | naive Bayes: Gaussian, categorical, Bernoulli, multinomial | 06 | F2 L886 | Bayes' rule multiplied out, scikit-learn | |
 //! | [`mcmc`] | Metropolis-Hastings, random walks, Gibbs, Hamiltonian Monte Carlo; effective sample sizes, R̂ | 06 | F2 L965-970 | detailed balance, loops written out, closed forms, quadrature, ArviZ | NUTS, adapted masses, tempering |
 //! | [`data`] | iris, Old Faithful, the Nile, a text, the Federalist Papers' words, splits, scaling, reference files | 00, 01 | F3 L160-190 | scikit-learn's copy and split | remote data sets |
-//! | [`metrics`] | accuracy, confusion matrix | 01 | | counted by hand | |
+//! | [`data::series`] | samples and batches, rolling-origin validation, gaps and spikes | 10 | F0 L731-735, L823, F3 L998-1082 | the notes' functions under NumPy, pandas, scikit-learn | calendars, seasonal gaps |
+//! | [`metrics`] | accuracy, confusion matrix; MSE, RMSE, MAE | 01, 10 | F0 L735, L823 | counted by hand, scikit-learn | |
 //! | [`random`] | NumPy's `RandomState` | 00 | | NumPy, moments | other generators |
 //! | [`check`] | comparisons, the ledger of a notebook | all | | made to fail | |
 //! | [`display`], `plot` | how values and charts show themselves | all | | | interactive charts |
