@@ -146,7 +146,7 @@ impl Hampel {
         T: Clone + Default,
     {
         validate::samples("values", values)?;
-        if !(self.threshold >= 0.0) {
+        if self.threshold.is_nan() || self.threshold < 0.0 {
             return Err(Error::domain("threshold", self.threshold, "0 or more, for instance 3"));
         }
         let mut result = Array2::default(values.dim());
