@@ -39,6 +39,7 @@ mod mcmc;
 mod metrics;
 mod mixture;
 mod mlp;
+mod ode;
 mod perceptron;
 #[cfg(feature = "plot")]
 mod plot;

@@ -10,6 +10,7 @@
 //! | [`lti`] | vectors without noise, driven by an input, in continuous time or in steps | linear |
 //! | [`hippo`] | the coefficients of a polynomial that fits the past | linear, from a measure |
 //! | [`lssl`] | one A for many channels, each with its own clock | linear, learned |
+//! | [`ode`] | vectors in continuous time, without noise | a network, learned |
 //! | [`s4`] | normal plus low rank, or diagonal | linear, structured |
 //! | [`selective`] | vectors, without noise | linear, chosen by the input at each time |
 //!
@@ -22,6 +23,7 @@ pub mod hippo;
 pub mod kalman;
 pub mod lssl;
 pub mod lti;
+pub mod ode;
 pub mod s4;
 pub mod scan;
 pub mod selective;
