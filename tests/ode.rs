@@ -76,7 +76,7 @@ fn furthest(one: &OdeGradient, other: &OdeGradient) -> f64 {
     parts.fold(0.0, |m: f64, (x, y)| if (x - y).is_nan() { f64::NAN } else { m.max((x - y).abs()) })
 }
 
-/// Planted: W's slope without tanh′; g_k added after the interval; the sign of λ′; c_i for the time of stage i + 1.
+/// Planted: W's slope without tanh′; g_k of the time before; the sign of λ′; the 3/8 rule with the classical weights.
 #[test]
 fn states_and_gradients_are_torchdiffeqs() {
     let case = case();
@@ -100,7 +100,7 @@ fn states_and_gradients_are_torchdiffeqs() {
 
 /// SciPy's solver of order 8 is 1e-13 off at most. Half the step, a sixteenth of the error.
 ///
-/// Planted: weights 1 : 2 : 2 : 1 with the 3/8 rule's points; h/3 for h/2 before the third stage.
+/// Planted: the 3/8 rule with the classical weights; h/3 for h/2 before the third stage.
 #[test]
 fn the_solution_is_of_order_four() {
     let case = case();
@@ -118,7 +118,7 @@ fn the_solution_is_of_order_four() {
 
 /// The two gradients tend to each other as h⁴, and so does each to the gradient of the solution.
 ///
-/// Planted: x not started afresh is *not* found here, since it too is of order 4; `errors_grow_back` finds it.
+/// Planted: a_ij for a_ji; g_k of the time before; x not started afresh.
 #[test]
 fn the_adjoint_method_agrees_with_backpropagation() {
     let case = case();
@@ -137,6 +137,8 @@ fn the_adjoint_method_agrees_with_backpropagation() {
 }
 
 /// With time in the law, and the loss looking at every time. Central differences, extrapolated once: (4 D(h/2) − D(h)) / 3.
+///
+/// Planted: c_{i+1} for c_i on the way back.
 #[test]
 fn the_gradient_is_the_slope() {
     let (initial, times) = (array![0.7, -0.4], array![-1.0, -0.2, 0.1, 1.5]);
