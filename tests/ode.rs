@@ -343,6 +343,8 @@ fn what_makes_no_sense_is_refused() {
         let broken = |value, product, dimension| Broken { value, product, dimension };
         assert!(message(method.solve(&broken(f64::NAN, 0.0, 1), &initial, &times, 4)).contains("times 0 and 1"));
         assert!(message(method.solve(&broken(0.0, 0.0, 0), &array![], &times, 4)).contains("field"));
+        let endless = method.backpropagate(&field, &initial, &times, usize::MAX, &slopes);
+        assert!(message(endless).contains("memory"));
         for gradient in GRADIENTS {
             let refused = |times: &Array1<f64>, steps, slopes: &Array2<f64>| {
                 message(gradient(method, &field, &initial, times, steps, slopes))

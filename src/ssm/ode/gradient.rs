@@ -62,14 +62,15 @@ impl RungeKutta {
         steps: usize,
         slopes: &ArrayRef2<f64>,
     ) -> Result<OdeGradient> {
-        let states = self.solve(field, initial, times, steps)?;
-        same_shape(slopes, &states)?;
         let n = field.dimension();
+        // Before the solution, which would take years with so many.
         let mut kept = Vec::new();
         if steps.checked_mul(n).is_none_or(|numbers| kept.try_reserve_exact(numbers).is_err()) {
             let allowed = "fewer, so that their states fit into memory: the adjoint method keeps none of them";
             return Err(Error::domain("steps", steps, allowed));
         }
+        let states = self.solve(field, initial, times, steps)?;
+        same_shape(slopes, &states)?;
         let value = |x: &[f64], t: f64, slope: &mut [f64]| field.value(x, t, slope);
         let mut stages = Stages::new(n);
         let mut adjoint = vec![0.0; n];
