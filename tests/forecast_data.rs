@@ -144,7 +144,7 @@ fn published_rules_give_the_published_counts() {
     for set in DataSet::ALL {
         assert_eq!(DataSet::named(set.name).unwrap(), &set);
         let address = format!("{}/{}", set.folder, set.file);
-        assert!(set.address.starts_with("https://") && set.address.ends_with(&address), "{}", set.name);
+        assert!(set.address().starts_with("https://") && set.address().ends_with(&address), "{}", set.name);
         let digits = set.sha256.bytes().filter(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).count();
         assert_eq!((digits, set.sha256.len()), (64, 64), "{}", set.name);
     }

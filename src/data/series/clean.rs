@@ -1,6 +1,6 @@
 //! Readings that are missing, and readings that cannot be.
 
-use ndarray::{Array2, ArrayRef2, Axis, Zip};
+use ndarray::{Array2, ArrayRef2, Axis};
 
 use crate::{Error, Result, validate};
 
@@ -118,12 +118,7 @@ impl Hampel {
     /// # Errors
     /// As [`medians`](Self::medians).
     pub fn flags(&self, values: &ArrayRef2<f64>) -> Result<Array2<bool>> {
-        const DEVIATION: f64 = 1.4826;
-        self.around(values, |near, x| {
-            let centre = median(near);
-            near.iter_mut().for_each(|value| *value = (*value - centre).abs());
-            (x - centre).abs() > self.threshold * DEVIATION * median(near)
-        })
+        self.around(values, |near, x| self.judge(near, x).1)
     }
 
     /// `values` with the median in place of each reading that is flagged.
@@ -131,16 +126,21 @@ impl Hampel {
     /// # Errors
     /// As [`medians`](Self::medians).
     pub fn repair(&self, values: &ArrayRef2<f64>) -> Result<Array2<f64>> {
-        let mut repaired = self.medians(values)?;
-        Zip::from(&mut repaired).and(values).and(&self.flags(values)?).for_each(|repaired, &value, &flagged| {
-            if !flagged {
-                *repaired = value;
-            }
-        });
-        Ok(repaired)
+        self.around(values, |near, x| match self.judge(near, x) {
+            (centre, true) => centre,
+            (_, false) => x,
+        })
     }
 
-    /// `of` the readings around each, which it may put in another order, and of the reading itself.
+    /// The median of those near, and whether x is far from it.
+    fn judge(&self, near: &mut [f64], x: f64) -> (f64, bool) {
+        const DEVIATION: f64 = 1.4826;
+        let centre = median(near);
+        near.iter_mut().for_each(|value| *value = (*value - centre).abs());
+        (centre, (x - centre).abs() > self.threshold * DEVIATION * median(near))
+    }
+
+    /// `of` the readings around each, which it may overwrite, and of the reading itself.
     fn around<T>(&self, values: &ArrayRef2<f64>, of: impl Fn(&mut [f64], f64) -> T) -> Result<Array2<T>>
     where
         T: Clone + Default,

@@ -44,7 +44,7 @@ impl fmt::Display for Fetched {
 /// As [`folders`] and [`download`].
 pub fn fetch(set: &DataSet, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<Fetched> {
     let path = folders()?.swap_remove(0).join(set.file);
-    download(set.address, &path, Some(set.sha256), progress)
+    download(&set.address(), &path, Some(set.sha256), progress)
 }
 
 /// Brings what is at `address` to `path`, if it is not there yet. Its bytes are summed while they come and written beside

@@ -29,15 +29,20 @@ pub struct DataSet {
     pub clock: Clock,
     /// How papers cut it.
     pub rule: Rule,
-    /// Where its file is offered.
-    pub address: &'static str,
+    /// Where its folder is offered.
+    site: &'static str,
     /// The SHA-256 of the file's bytes in hexadecimal digits.
     pub sha256: &'static str,
 }
 
-const fn ett(name: &'static str, file: &'static str, per_hour: usize, at: [&'static str; 2]) -> DataSet {
-    let (rows, rule, [address, sha256]) = (17_420 * per_hour, Rule::Months { per_hour }, at);
-    DataSet { name, file, folder: "ETT-small", rows, channels: 7, clock: Clock::Even, rule, address, sha256 }
+/// The repository of Informer's authors.
+const INFORMER: &str = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main";
+/// Where Autoformer's group keeps its files.
+const AUTOFORMER: &str = "https://huggingface.co/datasets/thuml/Time-Series-Library/resolve/main";
+
+const fn ett(name: &'static str, file: &'static str, per_hour: usize, sha256: &'static str) -> DataSet {
+    let (rows, clock, rule) = (17_420 * per_hour, Clock::Even, Rule::Months { per_hour });
+    DataSet { name, file, folder: "ETT-small", rows, channels: 7, clock, rule, site: INFORMER, sha256 }
 }
 
 const fn other(
@@ -45,9 +50,10 @@ const fn other(
     file: &'static str,
     [rows, channels]: [usize; 2],
     clock: Clock,
-    [address, sha256]: [&'static str; 2],
+    sha256: &'static str,
 ) -> DataSet {
-    DataSet { name, file, folder: name, rows, channels, clock, rule: Rule::PUBLISHED, address, sha256 }
+    let rule = Rule::PUBLISHED;
+    DataSet { name, file, folder: name, rows, channels, clock, rule, site: AUTOFORMER, sha256 }
 }
 
 impl DataSet {
@@ -67,83 +73,55 @@ impl DataSet {
     /// gave them, at the address where that paper's group keeps them. Issue 173 of Autoformer's repository reports the date
     /// that weather has twice.
     pub const ALL: [Self; 8] = [
-        ett(
-            "ETTh1",
-            "ETTh1.csv",
-            1,
-            [
-                "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv",
-                "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066",
-            ],
-        ),
-        ett(
-            "ETTh2",
-            "ETTh2.csv",
-            1,
-            [
-                "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh2.csv",
-                "a3dc2c597b9218c7ce1cd55eb77b283fd459a1d09d753063f944967dd6b9218b",
-            ],
-        ),
-        ett(
-            "ETTm1",
-            "ETTm1.csv",
-            4,
-            [
-                "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTm1.csv",
-                "6ce1759b1a18e3328421d5d75fadcb316c449fcd7cec32820c8dafda71986c9e",
-            ],
-        ),
-        ett(
-            "ETTm2",
-            "ETTm2.csv",
-            4,
-            [
-                "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTm2.csv",
-                "db973ca252c6410a30d0469b13d696cf919648d0f3fd588c60f03fdbdbadd1fd",
-            ],
-        ),
+        ett("ETTh1", "ETTh1.csv", 1, "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"),
+        ett("ETTh2", "ETTh2.csv", 1, "a3dc2c597b9218c7ce1cd55eb77b283fd459a1d09d753063f944967dd6b9218b"),
+        ett("ETTm1", "ETTm1.csv", 4, "6ce1759b1a18e3328421d5d75fadcb316c449fcd7cec32820c8dafda71986c9e"),
+        ett("ETTm2", "ETTm2.csv", 4, "db973ca252c6410a30d0469b13d696cf919648d0f3fd588c60f03fdbdbadd1fd"),
         other(
             "weather",
             "weather.csv",
             [52_696, 21],
             Clock::Uneven,
-            [
-                "https://huggingface.co/datasets/thuml/Time-Series-Library/resolve/main/weather/weather.csv",
-                "34ee981d07313e51da2a50bb600072c8ae4a69cb4b0651f4cb93a069d7a2ba63",
-            ],
+            "34ee981d07313e51da2a50bb600072c8ae4a69cb4b0651f4cb93a069d7a2ba63",
         ),
         other(
             "electricity",
             "electricity.csv",
             [26_304, 321],
             Clock::Even,
-            [
-                "https://huggingface.co/datasets/thuml/Time-Series-Library/resolve/main/electricity/electricity.csv",
-                "7e45845d54c5219bad0ae6bc1b5316cf8ff9cead5d33fa998a5a51c2e4a497ad",
-            ],
+            "7e45845d54c5219bad0ae6bc1b5316cf8ff9cead5d33fa998a5a51c2e4a497ad",
         ),
         other(
             "traffic",
             "traffic.csv",
             [17_544, 862],
             Clock::Even,
-            [
-                "https://huggingface.co/datasets/thuml/Time-Series-Library/resolve/main/traffic/traffic.csv",
-                "cb06463d56fa17d87f47027cd9389ceae82a69eddee51cdb61480e120dab0b16",
-            ],
+            "cb06463d56fa17d87f47027cd9389ceae82a69eddee51cdb61480e120dab0b16",
         ),
         other(
             "exchange_rate",
             "exchange_rate.csv",
             [7_588, 8],
             Clock::Even,
-            [
-                "https://huggingface.co/datasets/thuml/Time-Series-Library/resolve/main/exchange_rate/exchange_rate.csv",
-                "48b4d9d3d508f5104162e85b9a6042e3557fde11aa9f2944eba8c0d0efc89842",
-            ],
+            "48b4d9d3d508f5104162e85b9a6042e3557fde11aa9f2944eba8c0d0efc89842",
         ),
     ];
+
+    /// Where its file is offered.
+    ///
+    /// ```
+    /// use mlnotes::forecast::data::DataSet;
+    ///
+    /// let address = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTm1.csv";
+    /// assert_eq!(DataSet::named("ETTm1")?.address(), address);
+    /// let address = "https://huggingface.co/datasets/thuml/Time-Series-Library/resolve/main/weather/weather.csv";
+    /// assert_eq!(DataSet::named("weather")?.address(), address);
+    /// # Ok::<(), mlnotes::Error>(())
+    /// ```
+    pub fn address(&self) -> String {
+        let Self { site, folder, file, .. } = self;
+        format!("{site}/{folder}/{file}")
+    }
 
     /// The set of this name, in capitals or not.
     ///

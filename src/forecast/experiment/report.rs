@@ -21,13 +21,6 @@ pub struct Scores {
     pub mae: f64,
 }
 
-impl Scores {
-    /// √MSE, in the unit of the data; never below MAE.
-    pub fn rmse(&self) -> f64 {
-        self.mse.sqrt()
-    }
-}
-
 /// What came out of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
